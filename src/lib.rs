@@ -1,0 +1,7 @@
+//! kamari stands between Kamailio and a pool of identical Asterisk nodes: it routes each call by performance only,
+//! and runs the application logic of every call over ARI.
+//!
+//! The map of the modules, and the arrows allowed between them, are in `docs/architecture.md`;
+//! `tests/architecture.rs` enforces the arrows.
+
+pub mod invalid;

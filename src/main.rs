@@ -1,0 +1,3 @@
+//! The `kamari` command: parse, dispatch, exit code.
+
+fn main() {}
