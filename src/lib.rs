@@ -5,3 +5,4 @@
 //! `tests/architecture.rs` enforces the arrows.
 
 pub mod invalid;
+pub mod telemetry;

@@ -1,0 +1,119 @@
+//! Numbers of calls and of the apps that serve them.
+
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+
+use super::Registrar;
+
+/// From 5 ms to a minute, in seconds: what passes before a call is answered.
+const ANSWER_BUCKETS: [f64; 12] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 60.0];
+/// From a second to four hours: how long calls last.
+const DURATION_BUCKETS: [f64; 12] =
+    [1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0, 3_600.0, 7_200.0, 14_400.0];
+
+/// How an app's work on a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallOutcome {
+    /// The app did all it meant to do.
+    Completed,
+    /// The caller hung up first: the usual end of a conference or an echo.
+    HungUp,
+    /// The app refused the call with a SIP cause.
+    Rejected,
+    /// No extension matched (404 to the caller).
+    Unknown,
+    /// The app returned an error.
+    Failed,
+    /// The app panicked; its call was cleaned up.
+    Panicked,
+    /// The node was lost with the call on it.
+    NodeLost,
+    /// kamari stopped or was told to end the call.
+    Cancelled,
+}
+
+impl CallOutcome {
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::HungUp => "hung_up",
+            Self::Rejected => "rejected",
+            Self::Unknown => "unknown_extension",
+            Self::Failed => "failed",
+            Self::Panicked => "panicked",
+            Self::NodeLost => "node_lost",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Metrics of `call` and `apps`.
+#[derive(Debug)]
+pub struct CallMetrics {
+    /// Calls being served now.
+    pub active: IntGauge,
+    /// Calls that arrived by `StasisStart`.
+    pub started: IntCounter,
+    /// Calls found on a node after a reconnect or a restart, and served again.
+    pub adopted: IntCounter,
+    /// Channels found on a node that nothing owns, and hung up.
+    pub orphans: IntCounter,
+    /// Events that found a call's mailbox full.
+    pub mailbox_overflows: IntCounter,
+    /// From the lookup (or from `StasisStart` where there was none) to the answer, in seconds.
+    pub answer: Histogram,
+    outcomes: IntCounterVec,
+    active_by_app: IntGaugeVec,
+    durations: HistogramVec,
+}
+
+impl CallMetrics {
+    /// Declares the metrics.
+    pub fn new(registrar: &mut Registrar) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            active: registrar.int_gauge("kamari_calls", "Calls that kamari serves now.")?,
+            started: registrar.counter("kamari_calls_started_total", "Calls that arrived at the application.")?,
+            adopted: registrar.counter(
+                "kamari_calls_adopted_total",
+                "Calls found alive on a node after a reconnect or a restart, and served again.",
+            )?,
+            orphans: registrar.counter(
+                "kamari_orphan_channels_total",
+                "Channels found on a node that no call owns; they were hung up.",
+            )?,
+            mailbox_overflows: registrar
+                .counter("kamari_call_mailbox_overflows_total", "Events that found the mailbox of their call full.")?,
+            answer: registrar.histogram(
+                "kamari_answer_seconds",
+                "Time from the lookup (or from the call's arrival, where there was no lookup) to its answer.",
+                &ANSWER_BUCKETS,
+            )?,
+            outcomes: registrar.counter_vec(
+                "kamari_app_outcomes_total",
+                "Calls by the app that served them and by how that ended.",
+                &["app", "outcome"],
+            )?,
+            active_by_app: registrar.int_gauge_vec("kamari_app_calls", "Calls that an app serves now.", &["app"])?,
+            durations: registrar.histogram_vec(
+                "kamari_call_duration_seconds",
+                "Time that calls spent in the application, by app.",
+                &["app"],
+                &DURATION_BUCKETS,
+            )?,
+        })
+    }
+
+    /// An app takes a call. `app` is a name from the code, never from the network.
+    pub fn app_begins(&self, app: &'static str) {
+        self.active.inc();
+        self.active_by_app.with_label_values(&[app]).inc();
+    }
+
+    /// An app is done with a call that it had for `seconds`.
+    pub fn app_ends(&self, app: &'static str, outcome: CallOutcome, seconds: f64) {
+        self.active.dec();
+        self.active_by_app.with_label_values(&[app]).dec();
+        self.outcomes.with_label_values(&[app, outcome.as_str()]).inc();
+        self.durations.with_label_values(&[app]).observe(seconds);
+    }
+}
