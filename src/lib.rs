@@ -4,5 +4,6 @@
 //! The map of the modules, and the arrows allowed between them, are in `docs/architecture.md`;
 //! `tests/architecture.rs` enforces the arrows.
 
+pub mod balance;
 pub mod invalid;
 pub mod telemetry;

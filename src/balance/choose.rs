@@ -1,0 +1,248 @@
+//! The choice itself: the nodes that will serve the next call best, best first.
+//!
+//! One pass over two contiguous arrays, no allocation, no lock, no clock: the time and the randomness are arguments.
+//! The same code answers Kamailio in the daemon and routes calls in the simulator.
+
+use super::scores::{Record, Scores};
+use super::table::{LoadTable, Slot};
+use rand::Rng;
+use std::time::Duration;
+
+/// The most nodes that one answer ever names.
+pub const MAX_ROUTES: usize = 5;
+
+/// Added to the score of a node that is used only when no other can be: larger than any stress.
+const LAST_RESORT: f32 = 1.0e6;
+
+/// How often `place` chooses again when other threads fill its choice first. Each round sees the fuller nodes, so a
+/// second round is rare and a third next to never; the bound only keeps the loop finite.
+const ROUNDS: usize = 8;
+
+/// Nodes in order of preference, best first, none twice. Holds at most `MAX_ROUTES`; empty when nobody can take the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ranked {
+    slots: [Slot; MAX_ROUTES],
+    len: usize,
+}
+
+impl Ranked {
+    /// The nodes, best first.
+    pub fn as_slice(&self) -> &[Slot] {
+        &self.slots[..self.len]
+    }
+
+    /// The best node.
+    pub fn first(&self) -> Option<Slot> {
+        self.as_slice().first().copied()
+    }
+
+    /// Nobody can take the call.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// What became of one lookup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// The call goes to the first node, where it now has a reservation; the others stand by in this order.
+    Routed(Ranked),
+    /// No node can take it.
+    Refused {
+        /// What is in the way.
+        why: Refusal,
+        /// Seconds for the Retry-After header, 1 to 5.
+        retry_after_s: u32,
+    },
+}
+
+/// Why no node can take a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No node takes new calls: there is none, or all are down, joining, draining or disabled.
+    NoNode,
+    /// Every node that takes calls is full.
+    Full,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NoNode => "no node takes calls",
+            Self::Full => "all nodes are full",
+        })
+    }
+}
+
+/// Ranks the nodes for one call that arrives at `now` (since the owner's epoch). Changes nothing.
+///
+/// A node that is withheld or full is never named. Nodes whose data are stale come after all others. Among equals the
+/// order is random, and every order is as likely as any other.
+pub fn choose(scores: &Scores, table: &LoadTable, now: Duration, rng: &mut impl Rng) -> Ranked {
+    let now_ms = now.as_millis().try_into().unwrap_or(u64::MAX);
+    let seed = rng.next_u32();
+    let mut best = Best::new(scores.routes);
+    for (index, (record, (total, fresh_until_ms))) in
+        (0_u32..).zip(scores.records.iter().zip(table.scan(scores.slots())))
+    {
+        if total >= record.limit {
+            continue;
+        }
+        let late = if fresh_until_ms < now_ms { LAST_RESORT } else { 0.0 };
+        best.offer(stress(*record, total) + late, index, seed);
+    }
+    best.ranked()
+}
+
+/// Ranks the nodes, and promises the call to the best of them that still has room.
+pub fn place(scores: &Scores, table: &LoadTable, now: Duration, rng: &mut impl Rng) -> Placement {
+    for _ in 0..ROUNDS {
+        let ranked = choose(scores, table, now, rng);
+        let Some(first) = ranked.first() else { break };
+        if table.try_reserve(first, scores.record(first).limit) {
+            return Placement::Routed(ranked);
+        }
+    }
+    let why = if scores.records.iter().any(|record| record.limit > 0) { Refusal::Full } else { Refusal::NoNode };
+    Placement::Refused { why, retry_after_s: 1 + rng.next_u32() % 5 }
+}
+
+/// How close the node would be to its limit with this call on it: 1 = at the limit.
+fn stress(record: Record, total: u32) -> f32 {
+    (total + 1) as f32 * record.inv_capacity
+}
+
+/// The best few so far, kept sorted by (score, tie).
+struct Best {
+    score: [f32; MAX_ROUTES],
+    tie: [u32; MAX_ROUTES],
+    slot: [Slot; MAX_ROUTES],
+    len: usize,
+    wanted: usize,
+}
+
+impl Best {
+    fn new(wanted: usize) -> Self {
+        Self {
+            score: [f32::INFINITY; MAX_ROUTES],
+            tie: [0; MAX_ROUTES],
+            slot: [Slot::new(0); MAX_ROUTES],
+            len: 0,
+            wanted: wanted.clamp(1, MAX_ROUTES),
+        }
+    }
+
+    /// Takes the node in if it beats the worst kept so far. Nearly always it does not, and that is one comparison.
+    #[inline]
+    fn offer(&mut self, score: f32, index: u32, seed: u32) {
+        if self.len == self.wanted && score > self.score[self.len - 1] {
+            return;
+        }
+        self.insert(score, tie_key(index, seed), Slot::new(index));
+    }
+
+    fn insert(&mut self, score: f32, tie: u32, slot: Slot) {
+        let at = (0..self.len).find(|&i| (score, tie) < (self.score[i], self.tie[i])).unwrap_or(self.len);
+        if at == self.wanted {
+            return;
+        }
+        self.len = (self.len + 1).min(self.wanted);
+        for i in (at + 1..self.len).rev() {
+            self.score[i] = self.score[i - 1];
+            self.tie[i] = self.tie[i - 1];
+            self.slot[i] = self.slot[i - 1];
+        }
+        self.score[at] = score;
+        self.tie[at] = tie;
+        self.slot[at] = slot;
+    }
+
+    fn ranked(&self) -> Ranked {
+        Ranked { slots: self.slot, len: self.len }
+    }
+}
+
+/// A key that orders equals differently for every lookup: the finaliser of `MurmurHash3` over slot and seed, a bijection,
+/// so two slots never share a key.
+fn tie_key(index: u32, seed: u32) -> u32 {
+    let mut key = index.wrapping_add(seed);
+    key = (key ^ (key >> 16)).wrapping_mul(0x85eb_ca6b);
+    key = (key ^ (key >> 13)).wrapping_mul(0xc2b2_ae35);
+    key ^ (key >> 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Placement, Refusal, choose, place};
+    use crate::balance::{Balancer, Settings, Slot};
+    use rand::{SeedableRng, rngs::SmallRng};
+    use std::time::Duration;
+
+    const NOW: Duration = Duration::from_secs(10);
+
+    fn pool(capacities: &[u32]) -> Balancer {
+        let mut balancer = Balancer::new(Settings::default());
+        for &capacity in capacities {
+            let slot = balancer.add(capacity).unwrap();
+            let node = balancer.node_mut(slot).unwrap();
+            node.set_offered(true, NOW);
+            node.on_resync(0, NOW);
+        }
+        balancer
+    }
+
+    fn routed(balancer: &Balancer, now: Duration, rng: &mut SmallRng) -> Option<Slot> {
+        match place(&balancer.scores(), &balancer.table(), now, rng) {
+            Placement::Routed(ranked) => ranked.first(),
+            Placement::Refused { .. } => None,
+        }
+    }
+
+    #[test]
+    fn fills_by_utilisation_to_the_last_place_and_then_refuses() {
+        let balancer = pool(&[50, 100, 200]);
+        let mut rng = SmallRng::seed_from_u64(1);
+        for _ in 0..350 {
+            routed(&balancer, NOW, &mut rng).unwrap();
+            let used: Vec<f64> = [(0, 50.0), (1, 100.0), (2, 200.0)]
+                .map(|(slot, capacity)| f64::from(balancer.table().load(Slot::new(slot)).total()) / capacity)
+                .to_vec();
+            let spread = used.iter().copied().fold(0.0, f64::max) - used.iter().copied().fold(1.0, f64::min);
+            assert!(spread <= 1.0 / 50.0 + 1e-9, "{used:?}");
+        }
+        let placement = place(&balancer.scores(), &balancer.table(), NOW, &mut rng);
+        assert!(matches!(placement, Placement::Refused { why: Refusal::Full, retry_after_s: 1..=5 }), "{placement:?}");
+    }
+
+    #[test]
+    fn ties_are_fair_in_every_rank() {
+        let balancer = pool(&[100; 5]);
+        let scores = balancer.scores();
+        let mut rng = SmallRng::seed_from_u64(2);
+        let mut seen = [[0_u32; 5]; 3];
+        for _ in 0..10_000 {
+            let ranked = choose(&scores, &balancer.table(), NOW, &mut rng);
+            for (rank, slot) in ranked.as_slice().iter().enumerate() {
+                seen[rank][slot.index()] += 1;
+            }
+        }
+        // 2,000 expected each; five standard deviations are 200.
+        assert!(seen.iter().flatten().all(|count| (1_800..=2_200).contains(count)), "{seen:?}");
+    }
+
+    #[test]
+    fn stale_nodes_come_last_and_withheld_ones_never() {
+        let mut balancer = pool(&[100, 100, 100]);
+        let mut rng = SmallRng::seed_from_u64(3);
+        let later = NOW + Duration::from_secs(4);
+        balancer.node_mut(Slot::new(1)).unwrap().on_resync(90, later);
+        balancer.node_mut(Slot::new(2)).unwrap().set_offered(false, later);
+        let ranked = choose(&balancer.scores(), &balancer.table(), later, &mut rng);
+        assert_eq!(ranked.as_slice(), [Slot::new(1), Slot::new(0)]);
+        for slot in [0, 1] {
+            balancer.node_mut(Slot::new(slot)).unwrap().set_offered(false, later);
+        }
+        let placement = place(&balancer.scores(), &balancer.table(), later, &mut rng);
+        assert!(matches!(placement, Placement::Refused { why: Refusal::NoNode, .. }), "{placement:?}");
+    }
+}

@@ -1,0 +1,227 @@
+//! The load of every node, in one array that lookup threads read and bump without a lock.
+//!
+//! Why it exists: between two polls the pool's own choices are the freshest thing known about a node. They must be
+//! visible to the very next lookup on any thread, or calls herd onto the node that looked idle a moment ago.
+//!
+//! Invariants. The three counts of a node share one 64-bit word, so that every read sees one consistent sum, a
+//! reservation is tested and taken in one step, and a confirmed call never counts twice or not at all. Only the owner of
+//! the pool's state (through `NodeState`) changes `own` and `foreign` or gives reservations back; lookup threads only add
+//! reservations. Subtraction saturates: a message that comes late, for a slot that was reset, cannot wrap a count.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// A node's place in the load table and in the scores. Slots are dense: the owner hands out the lowest that is free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(u32);
+
+impl Slot {
+    /// The slot with this index.
+    pub const fn new(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// The index into arrays ordered by slot.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Bits of one count within a word. Three counts of 21 bits: up to 2,097,151 calls each.
+const BITS: u32 = 21;
+/// The largest value of one count.
+const COUNT_MAX: u64 = (1 << BITS) - 1;
+/// One call of ours, at its place in the word.
+const OWN_ONE: u64 = 1;
+/// One reservation, at its place in the word.
+const RESERVED_ONE: u64 = 1 << BITS;
+/// One foreign call, at its place in the word.
+const FOREIGN_ONE: u64 = 1 << (2 * BITS);
+
+/// What is known of a node's calls at one instant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Calls of ours on the node, by its events.
+    pub own: u32,
+    /// Calls promised to the node and not yet seen there.
+    pub reserved: u32,
+    /// Calls on the node that are not ours, as of the last poll.
+    pub foreign: u32,
+}
+
+impl Load {
+    fn from_word(word: u64) -> Self {
+        Self {
+            own: (word & COUNT_MAX) as u32,
+            reserved: ((word >> BITS) & COUNT_MAX) as u32,
+            foreign: ((word >> (2 * BITS)) & COUNT_MAX) as u32,
+        }
+    }
+
+    fn to_word(self) -> u64 {
+        let field = |count: u32| u64::from(count).min(COUNT_MAX);
+        field(self.own) * OWN_ONE + field(self.reserved) * RESERVED_ONE + field(self.foreign) * FOREIGN_ONE
+    }
+
+    /// All calls that the node carries or has been promised.
+    pub const fn total(self) -> u32 {
+        self.own + self.reserved + self.foreign
+    }
+}
+
+/// One node's words, contiguous over the pool.
+#[derive(Debug, Default)]
+struct Cell {
+    /// `own`, `reserved` and `foreign`, packed as `Load::to_word` says.
+    load: AtomicU64,
+    /// Until when the node's data count as fresh, in milliseconds since the owner's epoch; 0 = there are none.
+    fresh_until_ms: AtomicU64,
+    /// Reservations ever taken on this slot, wrapping: the meter against which attempts are rationed.
+    attempts: AtomicU32,
+}
+
+/// The load of all nodes, indexed by slot. Fixed in size, so that it never moves under a reader.
+#[derive(Debug)]
+pub struct LoadTable {
+    cells: Box<[Cell]>,
+}
+
+impl LoadTable {
+    /// A table for at most `slots` nodes, all empty.
+    pub fn new(slots: usize) -> Self {
+        Self { cells: (0..slots).map(|_| Cell::default()).collect() }
+    }
+
+    /// How many nodes it has room for.
+    pub fn slots(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// The load of one node; all zero for a slot outside the table.
+    pub fn load(&self, slot: Slot) -> Load {
+        self.cells.get(slot.index()).map_or(Load::default(), |cell| Load::from_word(cell.load.load(Relaxed)))
+    }
+
+    /// Reservations ever taken on the slot, wrapping at 2^32.
+    pub fn attempts(&self, slot: Slot) -> u32 {
+        self.cells.get(slot.index()).map_or(0, |cell| cell.attempts.load(Relaxed))
+    }
+
+    /// Until when, since the owner's epoch, the node's data count as fresh; zero when there are none.
+    pub fn fresh_until(&self, slot: Slot) -> Duration {
+        let ms = self.cells.get(slot.index()).map_or(0, |cell| cell.fresh_until_ms.load(Relaxed));
+        Duration::from_millis(ms)
+    }
+
+    /// Total calls and freshness bound of the first `count` nodes, in slot order: what the choice scans.
+    pub(super) fn scan(&self, count: usize) -> impl Iterator<Item = (u32, u64)> {
+        let cells = self.cells.get(..count).unwrap_or(&self.cells);
+        cells.iter().map(|cell| (Load::from_word(cell.load.load(Relaxed)).total(), cell.fresh_until_ms.load(Relaxed)))
+    }
+
+    /// Promises one more call to the node unless it then would have more than `limit`. Safe from any thread: however
+    /// many race, reservations never bring the node's total above `limit`, and none is turned away below it.
+    pub(super) fn try_reserve(&self, slot: Slot, limit: u32) -> bool {
+        let Some(cell) = self.cells.get(slot.index()) else { return false };
+        let taken = cell.load.try_update(Relaxed, Relaxed, |word| {
+            (Load::from_word(word).total() < limit).then_some(word + RESERVED_ONE)
+        });
+        if taken.is_err() {
+            return false;
+        }
+        cell.attempts.fetch_add(1, Relaxed);
+        true
+    }
+
+    /// Takes one reservation off; nothing when there is none.
+    pub(super) fn give_back(&self, slot: Slot) {
+        self.change(slot, |load| load.reserved = load.reserved.saturating_sub(1));
+    }
+
+    /// Turns one reservation into a call of ours. A call without a reservation (it expired just before) still counts.
+    pub(super) fn confirm(&self, slot: Slot) {
+        self.change(slot, |load| {
+            load.reserved = load.reserved.saturating_sub(1);
+            load.own += 1;
+        });
+    }
+
+    /// One more call of ours that no reservation announced.
+    pub(super) fn add_own(&self, slot: Slot) {
+        self.change(slot, |load| load.own += 1);
+    }
+
+    /// One call of ours has ended.
+    pub(super) fn end_own(&self, slot: Slot) {
+        self.change(slot, |load| load.own = load.own.saturating_sub(1));
+    }
+
+    /// The count of our calls as read back from the node itself, after its socket came up.
+    pub(super) fn set_own(&self, slot: Slot, own: u32) {
+        self.change(slot, |load| load.own = own);
+    }
+
+    /// The estimate of calls that are not ours.
+    pub(super) fn set_foreign(&self, slot: Slot, foreign: u32) {
+        self.change(slot, |load| load.foreign = foreign);
+    }
+
+    /// Sets until when the node's data count as fresh. Rounded up to a millisecond; zero means none.
+    pub(super) fn set_fresh_until(&self, slot: Slot, until: Duration) {
+        if let Some(cell) = self.cells.get(slot.index()) {
+            cell.fresh_until_ms.store(until.as_millis().try_into().unwrap_or(u64::MAX), Relaxed);
+        }
+    }
+
+    /// Forgets everything about the slot, for its next tenant.
+    pub(super) fn reset(&self, slot: Slot) {
+        self.change(slot, |load| *load = Load::default());
+        self.set_fresh_until(slot, Duration::ZERO);
+    }
+
+    /// Applies `f` to the node's counts as one atomic step.
+    fn change(&self, slot: Slot, f: impl Fn(&mut Load)) {
+        let Some(cell) = self.cells.get(slot.index()) else { return };
+        cell.load.update(Relaxed, Relaxed, |word| {
+            let mut load = Load::from_word(word);
+            f(&mut load);
+            load.to_word()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Load, LoadTable, Slot};
+
+    #[test]
+    fn counts_share_a_word_and_never_wrap() {
+        let table = LoadTable::new(1);
+        let slot = Slot::new(0);
+        table.end_own(slot);
+        table.give_back(slot);
+        assert_eq!(table.load(slot), Load::default());
+        table.set_foreign(slot, u32::MAX);
+        assert!(table.try_reserve(slot, u32::MAX));
+        table.confirm(slot);
+        assert_eq!(table.load(slot), Load { own: 1, reserved: 0, foreign: 2_097_151 });
+    }
+
+    #[test]
+    fn eight_threads_never_promise_more_than_the_limit() {
+        let table = LoadTable::new(2);
+        let slot = Slot::new(1);
+        for limit in [1, 7, 1_000] {
+            table.reset(slot);
+            let taken: u32 = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..8)
+                    .map(|_| scope.spawn(|| (0..2_000).filter(|_| table.try_reserve(slot, limit)).count() as u32))
+                    .collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+            });
+            assert_eq!(taken, limit);
+            assert_eq!(table.load(slot), Load { own: 0, reserved: taken, foreign: 0 });
+        }
+        assert_eq!(table.load(Slot::new(0)), Load::default());
+    }
+}
