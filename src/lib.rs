@@ -4,6 +4,8 @@
 //! The map of the modules, and the arrows allowed between them, are in `docs/architecture.md`;
 //! `tests/architecture.rs` enforces the arrows.
 
+pub mod api;
 pub mod balance;
+pub mod config;
 pub mod invalid;
 pub mod telemetry;

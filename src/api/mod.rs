@@ -1,0 +1,5 @@
+//! The operator's HTTP API.
+
+mod settings;
+
+pub use settings::Settings;

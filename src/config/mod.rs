@@ -1,0 +1,55 @@
+//! Settings: from raw text to a `Config` that, once it exists, is valid.
+//!
+//! Why it exists: the modules each know their own settings (`Settings`, with defaults, units and ranges); here they come
+//! together as the sections of one TOML file, are overridden by environment and flags, and are refused, when they must
+//! be, in one list that says where each mistake stands.
+//!
+//! Invariants:
+//! - Flags win over environment over file over defaults; every key has a default, so that no file is needed at all.
+//! - Unknown keys are errors. Every error names its field, and its file, line and column, variable or flag.
+//! - A secret is never printed: not by `dump`, not in an error, not in a log.
+
+mod load;
+mod nodes;
+mod overrides;
+mod place;
+
+use serde::{Deserialize, Serialize};
+
+use crate::invalid::Invalid;
+use crate::{api, telemetry};
+
+pub use load::{Sources, load};
+pub use nodes::NodeEntry;
+pub use overrides::Override;
+pub use place::{Origin, Problem, Problems};
+
+/// Everything that can be set, validated by [`load`]. The sections are the modules' own settings.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The operator's HTTP API.
+    pub api: api::Settings,
+    /// What is logged, and how.
+    pub log: telemetry::LogSettings,
+    /// The nodes that the file names; more can be added while kamari runs.
+    pub nodes: Vec<NodeEntry>,
+}
+
+impl Config {
+    /// Every value that is out of its range or contradicts another, by full field name.
+    fn problems(&self) -> Vec<Invalid> {
+        let sections = [("api", self.api.validate()), ("log", self.log.validate())];
+        let mut found: Vec<Invalid> = sections
+            .into_iter()
+            .filter_map(|(name, checked)| checked.err().map(|refusal| refusal.within(name)))
+            .collect();
+        found.extend(nodes::problems(&self.nodes));
+        found
+    }
+
+    /// The effective settings as TOML, secrets redacted.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string_pretty(self)
+    }
+}
