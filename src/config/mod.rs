@@ -17,7 +17,7 @@ mod place;
 use serde::{Deserialize, Serialize};
 
 use crate::invalid::Invalid;
-use crate::{api, telemetry};
+use crate::{api, balance, telemetry};
 
 pub use load::{Sources, load};
 pub use nodes::NodeEntry;
@@ -30,6 +30,8 @@ pub use place::{Origin, Problem, Problems};
 pub struct Config {
     /// The operator's HTTP API.
     pub api: api::Settings,
+    /// How a node is chosen.
+    pub balance: balance::Settings,
     /// What is logged, and how.
     pub log: telemetry::LogSettings,
     /// The nodes that the file names; more can be added while kamari runs.
@@ -39,7 +41,8 @@ pub struct Config {
 impl Config {
     /// Every value that is out of its range or contradicts another, by full field name.
     fn problems(&self) -> Vec<Invalid> {
-        let sections = [("api", self.api.validate()), ("log", self.log.validate())];
+        let sections =
+            [("api", self.api.validate()), ("balance", self.balance.validate()), ("log", self.log.validate())];
         let mut found: Vec<Invalid> = sections
             .into_iter()
             .filter_map(|(name, checked)| checked.err().map(|refusal| refusal.within(name)))
