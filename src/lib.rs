@@ -7,5 +7,7 @@
 pub mod api;
 pub mod balance;
 pub mod config;
+pub mod directory;
 pub mod invalid;
+pub mod media;
 pub mod telemetry;

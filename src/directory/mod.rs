@@ -1,0 +1,225 @@
+//! Which app answers a number of a tenant.
+//!
+//! Why it exists: the routing decision sees performance only, so what a call *means* is found here, once, when the call
+//! has arrived. One customer is a *tenant*, known by the domain that Kamailio passed; his numbers are *extensions*.
+//!
+//! Invariants:
+//! - Pure and immutable: a [`Directory`] that exists is valid as a whole. A change builds a new one and swaps it in; calls
+//!   that run keep what they were given.
+//! - It knows no app: whoever builds it says what an extension's settings become, and refuses what makes no sense.
+//! - A number is looked up within one tenant only; names of two tenants never meet.
+
+mod pattern;
+mod settings;
+
+use std::collections::{HashMap, HashSet};
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+
+use pattern::{Key, Pattern};
+pub use settings::{ExtensionSettings, Parameters, TenantSettings};
+
+use crate::invalid::Invalid;
+
+/// Longest tenant name in bytes: it is part of room names, file names and log lines.
+const NAME_LIMIT: usize = 63;
+/// The domain that stands for all others.
+const ANY_DOMAIN: &str = "*";
+
+/// All tenants and their extensions; `T` is what an extension stands for.
+#[derive(Debug)]
+pub struct Directory<T> {
+    tenants: Vec<Tenant<T>>,
+    by_domain: HashMap<String, usize>,
+}
+
+#[derive(Debug)]
+struct Tenant<T> {
+    name: Arc<str>,
+    exact: HashMap<String, T>,
+    /// Most specific first.
+    patterns: Vec<(Pattern, T)>,
+}
+
+/// An extension that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found<'d, T> {
+    /// The tenant's name.
+    pub tenant: &'d Arc<str>,
+    /// What the extension stands for.
+    pub target: &'d T,
+}
+
+/// Why a number stands for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unknown {
+    /// No tenant has this domain.
+    #[error("no tenant has this domain")]
+    Domain,
+    /// The tenant has no such extension.
+    #[error("the tenant has no such extension")]
+    Extension,
+}
+
+impl<T> Directory<T> {
+    /// Builds a directory, or says which field is wrong. `target` turns the settings of one extension of the named
+    /// tenant into what it stands for; what it refuses is reported under the extension's own name.
+    pub fn build(
+        settings: &[TenantSettings],
+        mut target: impl FnMut(&Arc<str>, &ExtensionSettings) -> Result<T, Invalid>,
+    ) -> Result<Self, Invalid> {
+        let mut names = HashSet::new();
+        let mut by_domain = HashMap::new();
+        let mut tenants = Vec::with_capacity(settings.len());
+        for (index, raw) in settings.iter().enumerate() {
+            let place = format!("tenants[{index}]");
+            check_name(&raw.name).map_err(|refused| refused.within(&place))?;
+            if !names.insert(raw.name.as_str()) {
+                return Err(Invalid::new(format!("{place}.name"), "a name that no other tenant has", &raw.name));
+            }
+            for domain in &raw.domains {
+                let domain_key = check_domain(domain).map_err(|refused| refused.within(&place))?;
+                if by_domain.insert(domain_key, index).is_some() {
+                    let expected = "domains that no other tenant has, each once";
+                    return Err(Invalid::new(format!("{place}.domains"), expected, domain));
+                }
+            }
+            tenants.push(Tenant::build(raw, &mut target).map_err(|refused| refused.within(&place))?);
+        }
+        Ok(Self { tenants, by_domain })
+    }
+
+    /// The extension that answers `number` at `domain` (a host name or address without port, in any case of letters).
+    pub fn find(&self, domain: &str, number: &str) -> Result<Found<'_, T>, Unknown> {
+        let index = self.by_domain.get(&domain_key(domain)).or_else(|| self.by_domain.get(ANY_DOMAIN));
+        let tenant = index.and_then(|index| self.tenants.get(*index)).ok_or(Unknown::Domain)?;
+        let target = tenant.find(number).ok_or(Unknown::Extension)?;
+        Ok(Found { tenant: &tenant.name, target })
+    }
+
+    /// The names of all tenants, in the order of the settings.
+    pub fn tenants(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.tenants.iter().map(|tenant| &tenant.name)
+    }
+}
+
+impl<T> Tenant<T> {
+    fn build(
+        raw: &TenantSettings,
+        target: &mut impl FnMut(&Arc<str>, &ExtensionSettings) -> Result<T, Invalid>,
+    ) -> Result<Self, Invalid> {
+        let name: Arc<str> = raw.name.as_str().into();
+        let mut tenant = Self { name, exact: HashMap::new(), patterns: Vec::new() };
+        for (text, extension) in &raw.extensions {
+            let key = Key::parse(text)?;
+            let built = target(&tenant.name, extension)
+                .map_err(|refused| refused.within(&format!("extensions.\"{}\"", text.escape_debug())))?;
+            match key {
+                Key::Exact(number) => {
+                    tenant.exact.insert(number, built);
+                }
+                Key::Pattern(pattern) => tenant.patterns.push((pattern, built)),
+            }
+        }
+        tenant.patterns.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(tenant)
+    }
+
+    fn find(&self, number: &str) -> Option<&T> {
+        self.exact
+            .get(number)
+            .or_else(|| self.patterns.iter().find(|(pattern, _)| pattern.matches(number)).map(|(_, target)| target))
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Invalid> {
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let good = (1..=NAME_LIMIT).contains(&name.len())
+        && name.bytes().all(letters)
+        && name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let expected = "1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit";
+    if good { Ok(()) } else { Err(Invalid::new("name", expected, name)) }
+}
+
+/// The key of a good domain: a host name, an address (IPv6 in brackets or not), or `*`.
+fn check_domain(domain: &str) -> Result<String, Invalid> {
+    let key = domain_key(domain);
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let host = (1..=253).contains(&key.len()) && key.bytes().all(letters);
+    if host || key == ANY_DOMAIN || key.parse::<Ipv6Addr>().is_ok() {
+        return Ok(key);
+    }
+    Err(Invalid::new("domains", "host names or addresses without a port, or \"*\"", domain))
+}
+
+/// One spelling of each domain: lower case, without the root's dot and without an IPv6 address's brackets.
+fn domain_key(domain: &str) -> String {
+    let domain = domain.strip_suffix('.').unwrap_or(domain);
+    let bare = domain.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(domain);
+    bare.to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Directory, TenantSettings, Unknown};
+    use crate::invalid::Invalid;
+
+    #[derive(serde::Deserialize)]
+    struct File {
+        tenants: Vec<TenantSettings>,
+    }
+
+    fn build(toml: &str) -> Result<Directory<String>, Invalid> {
+        let file: File = toml::from_str(toml).expect("TOML of tenants");
+        Directory::build(&file.tenants, |tenant, extension| match extension.app.as_str() {
+            "bad" => Err(Invalid::new("app", "a good app", "bad")),
+            app => Ok(format!("{tenant}/{app}{}", serde_json::Value::Object(extension.parameters.clone()))),
+        })
+    }
+
+    const TWO: &str = r#"
+        [[tenants]]
+        name = "one"
+        domains = ["One.test", "[2001:db8::1]"]
+        [tenants.extensions]
+        "600" = { app = "conference", room = "600" }
+        "_6XX" = { app = "echo" }
+        "prefix:6" = { app = "playback", prompts = ["hello"] }
+        [[tenants]]
+        name = "two"
+        domains = ["two.test", "*"]
+        [tenants.extensions]
+        "600" = { app = "reject" }
+    "#;
+
+    #[test]
+    fn the_most_specific_extension_of_the_right_tenant_answers() {
+        let directory = build(TWO).expect("good settings");
+        let target = |domain: &str, number: &str| directory.find(domain, number).map(|found| found.target.as_str());
+        assert_eq!(target("one.test", "600"), Ok(r#"one/conference{"room":"600"}"#));
+        assert_eq!(target("ONE.TEST.", "601"), Ok("one/echo{}"));
+        assert_eq!(target("2001:db8::1", "6"), Ok(r#"one/playback{"prompts":["hello"]}"#));
+        assert_eq!(target("one.test", "700"), Err(Unknown::Extension));
+        assert_eq!(target("two.test", "600"), Ok("two/reject{}"));
+        assert_eq!(target("two.test", "601"), Err(Unknown::Extension));
+        assert_eq!(target("anything.test", "600"), Ok("two/reject{}"));
+    }
+
+    #[test]
+    fn without_a_tenant_for_all_others_an_unknown_domain_is_unknown() {
+        let directory = build(&TWO.replace(", \"*\"", "")).expect("good settings");
+        assert_eq!(directory.find("anything.test", "600").map(|found| found.target.clone()), Err(Unknown::Domain));
+        assert_eq!(directory.find("", "").map(|found| found.target.clone()), Err(Unknown::Domain));
+    }
+
+    #[test]
+    fn a_refusal_names_the_field_in_full() {
+        let field = |toml: &str| build(toml).expect_err("refused").field;
+        assert_eq!(field(&TWO.replace("\"echo\"", "\"bad\"")), "tenants[0].extensions.\"_6XX\".app");
+        assert_eq!(field(&TWO.replace("\"two\"", "\"one\"")), "tenants[1].name");
+        assert_eq!(field(&TWO.replace("two.test", "one.TEST")), "tenants[1].domains");
+        assert_eq!(field(&TWO.replace("two.test", "sip:two")), "tenants[1].domains".to_owned());
+        assert_eq!(field(&TWO.replace("_6XX", "_6.X")), "tenants[0].extensions");
+        assert_eq!(field(&TWO.replace("\"one\"", "\"\"")), "tenants[0].name");
+    }
+}

@@ -1,0 +1,34 @@
+//! Tenants as they stand in the settings, before anything is checked.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One customer: the SIP domains that are his, and what his numbers do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TenantSettings {
+    /// The operator's name of the tenant: 1 to 63 of `A-Z a-z 0-9 . _ -`. Two tenants never share one.
+    pub name: String,
+    /// SIP domains (the host part of the request URI) that belong to the tenant, in any case of letters; each to one
+    /// tenant only. `*` stands for every domain that no other tenant has.
+    pub domains: Vec<String>,
+    /// What each number does. A key is a number or name (`600`, `alice`), an Asterisk-style pattern (`_2XX`, `_9.`), or
+    /// a prefix (`prefix:49`). The most specific that matches wins: a number before any pattern, then, position by
+    /// position, the smaller set of characters.
+    #[serde(default)]
+    pub extensions: BTreeMap<String, ExtensionSettings>,
+}
+
+/// What one extension does: an app and its parameters, side by side in one table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExtensionSettings {
+    /// The app's name: `conference`, `echo`, `playback`, `reject`, or one that the author registered.
+    pub app: String,
+    /// The app's parameters; the app says which there are.
+    #[serde(flatten)]
+    pub parameters: Parameters,
+}
+
+/// Parameters of an app by name, still unchecked.
+pub type Parameters = serde_json::Map<String, serde_json::Value>;

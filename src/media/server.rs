@@ -1,0 +1,158 @@
+//! The HTTP side: `GET /media/prompts/NAME`.
+
+use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, StatusCode};
+use tokio::net::TcpListener;
+
+use super::prompts::{Prompts, Source, media_type};
+
+/// Serves prompts on `listener` until `stop` completes; what is being sent then is sent to its end.
+pub async fn serve(
+    listener: TcpListener,
+    prompts: Arc<Prompts>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    axum::serve(listener, router(prompts)).with_graceful_shutdown(stop).await
+}
+
+fn router(prompts: Arc<Prompts>) -> Router {
+    Router::new().route("/media/prompts/{*name}", get(prompt)).with_state(prompts)
+}
+
+async fn prompt(State(prompts): State<Arc<Prompts>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let Some((source, media_type)) = prompts.find(&name).zip(media_type(&name)) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let (body, tag) = match read(source).await {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return StatusCode::NOT_FOUND.into_response(),
+        Err(error) => {
+            tracing::error!(prompt = name, %error, "a prompt cannot be read");
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    };
+    let cache = format!("max-age={}", prompts.max_age_s);
+    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag || one.trim() == "*") {
+        return (StatusCode::NOT_MODIFIED, [(ETAG, tag), (CACHE_CONTROL, cache)]).into_response();
+    }
+    let about = [(CONTENT_TYPE, media_type), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    (about, [(ETAG, tag), (CACHE_CONTROL, cache)], body).into_response()
+}
+
+/// The bytes of a prompt and the tag that changes when they do.
+async fn read(source: Source) -> io::Result<(Bytes, String)> {
+    match source {
+        Source::Memory(bytes) => {
+            let mut hasher = DefaultHasher::new();
+            bytes.hash(&mut hasher);
+            Ok((bytes, format!("\"{:016x}\"", hasher.finish())))
+        }
+        Source::File(path) => {
+            let about = tokio::fs::metadata(&path).await?;
+            if !about.is_file() {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            let changed = about.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let tag = format!("\"{:x}-{:x}\"", about.len(), changed.as_nanos());
+            Ok((tokio::fs::read(&path).await?.into(), tag))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    use http::StatusCode;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::serve;
+    use crate::media::{MediaSettings, Prompts};
+
+    /// Sends one request as raw bytes, so that no client tidies up its path, and gives the whole answer.
+    async fn ask(address: SocketAddr, path: &str, extra: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{extra}\r\n");
+        stream.write_all(request.as_bytes()).await.expect("a request sent");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.expect("an answer");
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        (text.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status"), text)
+    }
+
+    async fn start(settings: &MediaSettings) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(serve(listener, Arc::new(Prompts::new(settings)), std::future::pending()));
+        address
+    }
+
+    #[tokio::test]
+    async fn a_prompt_comes_once_and_then_only_its_tag() {
+        let address = start(&MediaSettings::default()).await;
+        let (status, text) = ask(address, "/media/prompts/hello.wav", "").await;
+        assert_eq!(status, 200);
+        assert!(
+            text.contains("content-type: audio/wav\r\n") && text.contains("cache-control: max-age=60\r\n"),
+            "{text:.300}"
+        );
+        let tag = text.split("etag: ").nth(1).and_then(|rest| rest.split("\r\n").next()).expect("an ETag").to_owned();
+        let (status, text) =
+            ask(address, "/media/prompts/hello.wav", &format!("If-None-Match: \"x\", {tag}\r\n")).await;
+        assert_eq!((status, text.ends_with("\r\n\r\n")), (304, true));
+        let (status, _) = ask(address, "/media/prompts/hello.wav", "If-None-Match: \"x\"\r\n").await;
+        assert_eq!(status, 200);
+    }
+
+    #[tokio::test]
+    async fn a_changed_file_has_another_tag_and_nothing_outside_the_folder_is_served() {
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("prompts");
+        std::fs::create_dir(&folder).expect("a folder");
+        std::fs::write(root.path().join("outside.wav"), b"secret").expect("a file");
+        std::fs::write(folder.join("one.ulaw"), b"first").expect("a file");
+        std::fs::create_dir(folder.join("folder.wav")).expect("a folder");
+        let address = start(&MediaSettings { prompts: Some(folder.clone()), ..MediaSettings::default() }).await;
+
+        let (status, first) = ask(address, "/media/prompts/one.ulaw", "").await;
+        assert!(status == 200 && first.ends_with("first"));
+        std::fs::write(folder.join("one.ulaw"), b"second").expect("a file");
+        let (_, second) = ask(address, "/media/prompts/one.ulaw", "").await;
+        let tag =
+            |text: &str| text.split("etag: ").nth(1).and_then(|rest| rest.split("\r\n").next()).map(str::to_owned);
+        assert!(second.ends_with("second") && tag(&first) != tag(&second));
+
+        for path in [
+            "../outside.wav",
+            "%2e%2e/outside.wav",
+            "..%2foutside.wav",
+            "%2e%2e%2foutside.wav",
+            "//etc/passwd",
+            "absent.wav",
+            "folder.wav",
+            "one.ulaw/",
+            "%00.wav",
+            "%ff.wav",
+            "",
+            "..\\outside.wav",
+        ] {
+            let (status, text) = ask(address, &format!("/media/prompts/{path}"), "").await;
+            let refused = status == StatusCode::NOT_FOUND || status == StatusCode::BAD_REQUEST;
+            assert!(refused && !text.contains("secret"), "{path}: {text}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The `[media]` section of the settings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::invalid::Invalid;
+
+/// Longest time for which a node may play its copy without asking again, in seconds: a day.
+const MAX_AGE_LIMIT_S: u32 = 86_400;
+
+/// Where prompts lie and how nodes reach them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MediaSettings {
+    /// Address and port on which prompts are served to the nodes.
+    pub listen: SocketAddr,
+    /// What the nodes put before `/media/prompts/...` to reach `listen`; unset, `http://` and `listen` itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<Url>,
+    /// Folder with the prompts; unset, there are only the built-in ones. A file here hides a built-in one of its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompts: Option<PathBuf>,
+    /// For how long a node may play its copy without asking again, in seconds, 0 to 86400.
+    pub max_age_s: u32,
+}
+
+impl Default for MediaSettings {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8072)), base_url: None, prompts: None, max_age_s: 60 }
+    }
+}
+
+impl MediaSettings {
+    /// Checks what the types cannot.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        if let Some(url) = &self.base_url {
+            let plain = matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.query().is_none()
+                && url.fragment().is_none()
+                && !url.as_str().contains(',');
+            if !plain {
+                let expected = "an http or https URL without query, fragment and commas";
+                return Err(Invalid::new("media.base_url", expected, url));
+            }
+        } else if self.listen.ip().is_unspecified() {
+            let expected = "the URL at which nodes reach kamari, since media.listen is no address of one machine";
+            return Err(Invalid::new("media.base_url", expected, "nothing"));
+        }
+        if let Some(folder) = self.prompts.as_ref().filter(|folder| !folder.is_dir()) {
+            return Err(Invalid::new("media.prompts", "a folder that exists", folder.display()));
+        }
+        if self.max_age_s > MAX_AGE_LIMIT_S {
+            return Err(Invalid::new("media.max_age_s", "a whole number of seconds from 0 to 86400", self.max_age_s));
+        }
+        Ok(())
+    }
+
+    /// What stands before `/media/prompts/...` in a URL that a node fetches; no slash at its end.
+    pub(super) fn base(&self) -> String {
+        match &self.base_url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            None => format!("http://{}", self.listen),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MediaSettings;
+
+    #[test]
+    fn the_defaults_are_good_and_reach_one_machine() {
+        let settings = MediaSettings::default();
+        settings.validate().expect("good defaults");
+        assert_eq!(settings.base(), "http://127.0.0.1:8072");
+    }
+
+    #[test]
+    fn refusals_name_the_field() {
+        let field =
+            |toml: &str| toml::from_str::<MediaSettings>(toml).expect("TOML").validate().expect_err("refused").field;
+        assert_eq!(field("base_url = \"ftp://x/\""), "media.base_url");
+        assert_eq!(field("base_url = \"http://x/?a=1\""), "media.base_url");
+        assert_eq!(field("listen = \"0.0.0.0:8072\""), "media.base_url");
+        assert_eq!(field("prompts = \"/nonexistent\""), "media.prompts");
+        assert_eq!(field("max_age_s = 86401"), "media.max_age_s");
+        assert!(toml::from_str::<MediaSettings>("listne = \"127.0.0.1:1\"").is_err());
+    }
+}
