@@ -1,0 +1,160 @@
+# A running lab: one keeper, which holds a slot, a run directory and the namespaces in which all else runs.
+#
+# The keeper's child is process 1 of the lab's PID namespace and lives as long as the keeper's standard input is open.
+# When that closes (the owner closed it, panicked, was killed with any signal) process 1 ends, the kernel kills every
+# process of the lab, and the keeper removes the run directory and lets go of the slot. Mounts live in the lab's mount
+# namespace and end with it. So nothing is left behind whoever dies first; if the keeper itself is killed, the run
+# directory is cleared when its slot is taken next.
+
+readonly RUNTIME=/tmp/kamari-lab
+readonly SLOTS=100
+
+# Takes the first free slot, prints `slot RUN_DIRECTORY` once the lab can be used, and lives until stdin closes.
+keep() {
+    local slot run holder
+    # Ctrl-C in a terminal goes to everyone; what ends a keeper is the end of its owner alone.
+    trap '' INT TERM HUP
+    mkdir -p "$RUNTIME"
+    for ((slot = 0; slot < SLOTS; slot++)); do
+        exec 9>"$RUNTIME/.$slot.lock"
+        flock --nonblock 9 && break
+        exec 9>&-
+    done
+    ((slot < SLOTS)) || die "all $SLOTS slots are taken"
+    run=$RUNTIME/$slot
+    rm -rf "$run"
+    mkdir -p "$run/logs" "$run/pids"
+    chmod 755 "$run"
+    echo "$slot" >"$run/slot"
+    head -c 18 /dev/urandom | base64 | tr '+/' '-_' >"$run/ari-password"
+    mkfifo "$run/ready"
+    # bash, not cat, is process 1: it also reaps what the lab's processes leave.
+    unshare --mount --pid --uts --fork --kill-child --mount-proc \
+        bash -c 'hostname lab; echo >"$1/ready"; cat >/dev/null; exit 0' keeper "$run" <&0 &
+    holder=$!
+    read -r <"$run/ready"
+    rm "$run/ready"
+    echo "$holder" >"$run/holder"
+    echo "$slot $run"
+    wait "$holder" || true
+    rm -rf "$run"
+}
+
+# RUN: the run directory of the lab that this command is about; B: the second byte of its addresses.
+use_lab() {
+    RUN=${KAMARI_LAB:-}
+    if [[ -z $RUN ]]; then
+        [[ -r $RUNTIME/.shell ]] || die "no lab is up; begin with: lab up"
+        RUN=$(<"$RUNTIME/.shell")
+    fi
+    [[ -r $RUN/holder ]] || die "the lab in $RUN is gone"
+    HOLDER=$(<"$RUN/holder")
+    B=$((100 + $(<"$RUN/slot")))
+}
+
+# Runs a command in the lab's namespaces.
+in_lab() {
+    nsenter --mount="/proc/$HOLDER/ns/mnt" --uts="/proc/$HOLDER/ns/uts" --pid="/proc/$HOLDER/ns/pid_for_children" -- "$@"
+}
+
+# Prints the path of a root that is mounted for this lab: read-only, with the run directory as /lab and the repository
+# as /src.
+lab_root() {
+    local path
+    path=$(root "$1")
+    in_lab flock "$RUN/.mount" bash "$LAB" mount-root "$path" "$RUN"
+    echo "$path"
+}
+
+mount_root() {
+    local path=$1 run=$2
+    ! mountpoint -q "$path/lab" || return 0
+    mount --bind "$path" "$path"
+    mount -o remount,bind,ro "$path"
+    mount --rbind /dev "$path/dev"
+    mount -t proc proc "$path/proc"
+    mount -t tmpfs tmpfs "$path/run"
+    mount -t tmpfs tmpfs "$path/tmp"
+    mount --bind "$REPO" "$path/src"
+    mount -o remount,bind,ro "$path/src"
+    mount --bind "$run" "$path/lab"
+}
+
+# Starts COMMAND in the background as NAME: its output in logs/NAME.log, its process (and group) id in pids/NAME.
+spawn() {
+    local name=$1
+    shift
+    ! alive "$name" || die "$name is already running"
+    # shellcheck disable=SC2016
+    in_lab bash -c 'log=$1; shift; ulimit -n "$(ulimit -Hn)"; setsid "$@" </dev/null >>"$log" 2>&1 & echo $!' \
+        spawn "$RUN/logs/$name.log" "$@" >"$RUN/pids/$name"
+}
+
+# Sends SIGNAL to the whole process group of NAME.
+signal() {
+    local name=$1 signal=$2
+    [[ -r $RUN/pids/$name ]] || die "$name was not started in this lab"
+    kill_group "$signal" "$(<"$RUN/pids/$name")"
+}
+
+alive() {
+    [[ -r $RUN/pids/$1 ]] && kill_group 0 "$(<"$RUN/pids/$1")" 2>/dev/null
+}
+
+# bash's own kill: the program's understanding of `--` before a group differs between releases.
+kill_group() { in_lab bash -c 'kill -s "$1" -- "-$2"' kill "$@"; }
+
+# Ends NAME with SIGNAL and returns when all its processes are gone.
+end() {
+    local name=$1
+    ! alive "$name" || signal "$name" "$2"
+    until_true 20 "$name to end" not alive "$name"
+    rm -f "$RUN/pids/$name"
+}
+
+not() { ! "$@"; }
+
+# Waits until a command succeeds: until_true SECONDS WHAT COMMAND...; fails after SECONDS, saying what was awaited.
+until_true() {
+    local limit=$1 what=$2 began=$SECONDS
+    shift 2
+    until "$@"; do
+        ((SECONDS - began < limit)) || die "waited $limit s for $what"
+        sleep 0.05
+    done
+}
+
+# Waits for NAME to be ready, as until_true does, and fails at once, with the end of its log, when it has died.
+until_ready() {
+    local name=$1
+    shift
+    ready_or_dead() {
+        "$@" && return 0
+        alive "$name" && return 1
+        say "$name ended before it was ready; its log:"
+        tail -n 20 "$RUN/logs/$name.log" >&2
+        exit 1
+    }
+    until_true 60 "$name to be ready" ready_or_dead "$@"
+}
+
+# A lab for the shell: a keeper whose input stays open until `lab down`.
+up() {
+    local line
+    [[ ! -e $RUNTIME/.shell ]] || die "a lab is already up in $(<"$RUNTIME/.shell"); end it with: lab down"
+    mkdir -p "$RUNTIME"
+    coproc KEEPER { sleep infinity | setsid bash "$LAB" keep; }
+    read -r line <&"${KEEPER[0]}" || die "the lab did not start"
+    disown -a
+    echo "${line#* }" >"$RUNTIME/.shell"
+    say "up: run directory ${line#* }, addresses 127.$((100 + ${line% *})).x.x"
+}
+
+# Ends the shell's lab and waits until nothing of it is left.
+down() {
+    [[ -r $RUNTIME/.shell ]] || return 0
+    RUN=$(<"$RUNTIME/.shell")
+    [[ ! -r $RUN/holder ]] || kill -KILL "$(<"$RUN/holder")" 2>/dev/null || true
+    until_true 20 "the lab to end" test ! -e "$RUN"
+    rm -f "$RUNTIME/.shell"
+}
