@@ -10,4 +10,5 @@ pub mod config;
 pub mod directory;
 pub mod invalid;
 pub mod media;
+pub mod pool;
 pub mod telemetry;

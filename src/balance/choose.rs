@@ -65,12 +65,19 @@ pub enum Refusal {
     Full,
 }
 
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+impl Refusal {
+    /// The reason in words, for the caller's side.
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Self::NoNode => "no node takes calls",
             Self::Full => "all nodes are full",
-        })
+        }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -105,6 +112,11 @@ pub fn place(scores: &Scores, table: &LoadTable, now: Duration, rng: &mut impl R
     }
     let why = if scores.records.iter().any(|record| record.limit > 0) { Refusal::Full } else { Refusal::NoNode };
     Placement::Refused { why, retry_after_s: 1 + rng.next_u32() % 5 }
+}
+
+/// Promises a call to this very node if it still has room: for the next node of an answer whose first one failed.
+pub fn reserve(scores: &Scores, table: &LoadTable, slot: Slot) -> bool {
+    table.try_reserve(slot, scores.record(slot).limit)
 }
 
 /// How close the node would be to its limit with this call on it: 1 = at the limit.

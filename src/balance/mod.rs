@@ -16,7 +16,7 @@ mod settings;
 mod table;
 
 pub use balancer::Balancer;
-pub use choose::{MAX_ROUTES, Placement, Ranked, Refusal, choose, place};
+pub use choose::{MAX_ROUTES, Placement, Ranked, Refusal, choose, place, reserve};
 pub use node::{NodeState, PollMark, Sample};
 pub use scores::{Record, Scores};
 pub use settings::Settings;
