@@ -6,7 +6,10 @@
 
 pub mod api;
 pub mod balance;
+pub mod cli;
 pub mod config;
+pub mod daemon;
+pub mod dashboard;
 pub mod directory;
 pub mod invalid;
 pub mod media;

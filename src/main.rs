@@ -1,3 +1,5 @@
 //! The `kamari` command: parse, dispatch, exit code.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    kamari::cli::main()
+}

@@ -1,5 +1,23 @@
-//! The operator's HTTP API.
+//! The operator's HTTP API, with the metrics and the web page beside it.
+//!
+//! Why it exists: whatever an operator, a script, Prometheus or the page wants of kamari comes through here, apart from
+//! the lookup and its threads.
+//!
+//! Invariants: bodies are bounded; an unknown key is an error that names it; every refusal is `application/problem+json`;
+//! a handler only asks the owners of the state (pool, calls), and keeps none itself. The document at `/openapi.json` is
+//! made from the handlers and committed as `docs/openapi.json`; a test fails when they drift.
 
+mod health;
+mod openapi;
+mod problem;
+mod router;
 mod settings;
+mod state;
+mod views;
 
+pub use openapi::document;
+pub use problem::Problem;
+pub use router::{router, serve};
 pub use settings::Settings;
+pub use state::{ApiState, Phase, PhaseCell};
+pub use views::{CallView, LookupsView, NewNodeView, NodePatchView, NodeView, StatusView};

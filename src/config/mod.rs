@@ -17,7 +17,7 @@ mod place;
 use serde::{Deserialize, Serialize};
 
 use crate::invalid::Invalid;
-use crate::{api, balance, telemetry};
+use crate::{api, balance, media, telemetry};
 
 pub use load::{Sources, load};
 pub use nodes::NodeEntry;
@@ -32,6 +32,8 @@ pub struct Config {
     pub api: api::Settings,
     /// How a node is chosen.
     pub balance: balance::Settings,
+    /// Prompts, as the nodes fetch them.
+    pub media: media::MediaSettings,
     /// What is logged, and how.
     pub log: telemetry::LogSettings,
     /// The nodes that the file names; more can be added while kamari runs.
@@ -45,7 +47,7 @@ impl Config {
             [("api", self.api.validate()), ("balance", self.balance.validate()), ("log", self.log.validate())];
         let mut found: Vec<Invalid> = sections
             .into_iter()
-            .filter_map(|(name, checked)| checked.err().map(|refusal| refusal.within(name)))
+            .filter_map(|(name, checked)| checked.err().map(|refusal| inside(refusal, name)))
             .collect();
         found.extend(nodes::problems(&self.nodes));
         found
@@ -55,4 +57,10 @@ impl Config {
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string_pretty(self)
     }
+}
+
+/// The refusal with the section's name in front, where the section has not said it itself.
+fn inside(refusal: Invalid, section: &str) -> Invalid {
+    let named = refusal.field.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'));
+    if named { refusal } else { refusal.within(section) }
 }

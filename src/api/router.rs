@@ -1,0 +1,54 @@
+//! Paths to handlers, and what holds for all of them.
+
+use std::future::Future;
+use std::io;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{HeaderValue, StatusCode, Uri, header};
+use tokio::net::TcpListener;
+
+use super::problem::Problem;
+use super::state::ApiState;
+use super::{health, openapi};
+use crate::dashboard;
+
+/// All paths of the API.
+pub fn router(state: ApiState) -> Router {
+    let limit = state.settings.max_body_bytes;
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .route("/openapi.json", get(document))
+        .route("/v1/status", get(health::status))
+        .merge(dashboard::router())
+        .fallback(|uri: Uri| async move { Problem::not_found("path", uri.path()) })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this path does not take that method; /openapi.json says which",
+            )
+        })
+        .layer(DefaultBodyLimit::max(limit))
+        .with_state(state)
+}
+
+/// Serves the API on `listener` until `stop` completes; requests under way are answered.
+pub async fn serve(
+    listener: TcpListener,
+    state: ApiState,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    axum::serve(listener, router(state)).with_graceful_shutdown(stop).await
+}
+
+async fn document() -> Result<Response, Problem> {
+    let text = openapi::document().map_err(|error| {
+        tracing::error!(%error, "the OpenAPI document cannot be written");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the document cannot be written; the log says why")
+    })?;
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response())
+}
