@@ -5,6 +5,7 @@
 //! `tests/architecture.rs` enforces the arrows.
 
 pub mod api;
+pub mod ari;
 pub mod balance;
 pub mod cli;
 pub mod config;

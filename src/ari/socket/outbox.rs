@@ -1,0 +1,152 @@
+//! The bounded queue between the reader and whoever consumes the events.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+use super::SocketItem;
+use crate::ari::observer::Observer;
+
+/// The consumer dropped its end.
+#[derive(Debug)]
+pub(super) struct Unwanted;
+
+/// Puts items into the queue without waiting. What must not be lost and finds no room waits in `backlog`: notices, and one
+/// count per run of dropped events. The backlog goes out before anything newer, so the order holds.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    sender: mpsc::Sender<SocketItem>,
+    backlog: VecDeque<SocketItem>,
+    observer: Arc<dyn Observer>,
+    replaced: bool,
+}
+
+impl Outbox {
+    pub(super) fn new(sender: mpsc::Sender<SocketItem>, observer: Arc<dyn Observer>) -> Self {
+        Self { sender, backlog: VecDeque::new(), observer, replaced: false }
+    }
+
+    /// Puts an event in, or counts it as lost.
+    pub(super) fn offer(&mut self, item: SocketItem) {
+        self.push_backlog();
+        if !self.backlog.is_empty() || self.try_send(item).is_some() {
+            self.observer.lost(1);
+            match self.backlog.back_mut() {
+                Some(SocketItem::Lost { count }) => *count += 1,
+                _ => self.backlog.push_back(SocketItem::Lost { count: 1 }),
+            }
+        }
+    }
+
+    /// Puts a notice in, now or as soon as there is room.
+    pub(super) fn notice(&mut self, item: SocketItem) {
+        self.replaced |= item == SocketItem::Replaced;
+        self.backlog.push_back(item);
+        self.push_backlog();
+    }
+
+    /// Whether the last notice was put in, after which nothing follows.
+    pub(super) fn has_ended(&self) -> bool {
+        self.replaced
+    }
+
+    /// Whether something waits for room.
+    pub(super) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// Waits until the queue has room. The reader is the only one who puts items in, so the room stays.
+    pub(super) async fn room(&self) -> Result<(), Unwanted> {
+        self.sender.reserve().await.map(drop).map_err(|_| Unwanted)
+    }
+
+    /// Puts in as much of the backlog as there is room for.
+    pub(super) fn push_backlog(&mut self) {
+        while let Some(item) = self.backlog.pop_front() {
+            if let Some(item) = self.try_send(item) {
+                self.backlog.push_front(item);
+                return;
+            }
+        }
+    }
+
+    /// Waits until the backlog has gone out.
+    pub(super) async fn flush(&mut self) -> Result<(), Unwanted> {
+        while self.has_backlog() {
+            self.room().await?;
+            self.push_backlog();
+        }
+        Ok(())
+    }
+
+    /// Waits until the consumer drops its end.
+    pub(super) async fn closed(&self) {
+        self.sender.closed().await;
+    }
+
+    /// The item comes back when there is no room. When nobody listens any more it is gone, which [`Outbox::closed`] tells.
+    fn try_send(&self, item: SocketItem) -> Option<SocketItem> {
+        match self.sender.try_send(item) {
+            Ok(()) => {
+                self.observer.queue_depth(self.sender.max_capacity() - self.sender.capacity());
+                None
+            }
+            Err(TrySendError::Full(item)) => Some(item),
+            Err(TrySendError::Closed(_)) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outbox, SocketItem};
+    use crate::ari::event::DecodeError;
+    use std::sync::Arc;
+    use tokio::sync::mpsc;
+
+    fn event(number: usize) -> SocketItem {
+        SocketItem::Undecodable(DecodeError { event_type: None, reason: number.to_string() })
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_loses_events_by_count_and_in_their_place_and_no_notice() {
+        let (sender, mut receiver) = mpsc::channel(2);
+        let mut outbox = Outbox::new(sender, Arc::new(()));
+        outbox.notice(SocketItem::Up);
+        (1..=4).for_each(|number| outbox.offer(event(number)));
+        outbox.notice(SocketItem::Replaced);
+        outbox.offer(event(5));
+        assert!(outbox.has_backlog() && outbox.has_ended());
+        let reader = tokio::spawn(async move {
+            let mut items = Vec::new();
+            while let Some(item) = receiver.recv().await {
+                items.push(item);
+            }
+            items
+        });
+        outbox.flush().await.expect("the reader is there");
+        outbox.offer(event(6));
+        drop(outbox);
+        let expected = [
+            SocketItem::Up,
+            event(1),
+            SocketItem::Lost { count: 3 },
+            SocketItem::Replaced,
+            SocketItem::Lost { count: 1 },
+            event(6),
+        ];
+        assert_eq!(reader.await.expect("no panic"), expected);
+    }
+
+    #[tokio::test]
+    async fn a_consumer_that_left_ends_the_wait() {
+        let (sender, receiver) = mpsc::channel(1);
+        let mut outbox = Outbox::new(sender, Arc::new(()));
+        outbox.notice(SocketItem::Up);
+        outbox.offer(event(1));
+        drop(receiver);
+        outbox.closed().await;
+        assert!(outbox.flush().await.is_err());
+    }
+}
