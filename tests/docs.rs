@@ -17,13 +17,15 @@ const END: &str = "<!-- end of what is made from the code -->\n";
 /// The sections of the settings file, and the structs whose fields are their keys.
 const SECTIONS: &[(&str, &str, &str)] = &[
     ("api", "src/api/settings.rs", "Settings"),
+    ("pool", "src/pool/settings.rs", "Settings"),
     ("balance", "src/balance/settings.rs", "Settings"),
     ("media", "src/media/settings.rs", "MediaSettings"),
     ("log", "src/telemetry/log.rs", "LogSettings"),
 ];
 
 /// Lists in the file: their entries have no defaults of their own.
-const LISTS: &[(&str, &str, &str)] = &[("nodes", "src/config/nodes.rs", "NodeEntry")];
+const LISTS: &[(&str, &str, &str)] =
+    &[("nodes", "src/config/nodes.rs", "NodeEntry"), ("tenants", "src/directory/settings.rs", "TenantSettings")];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -156,7 +158,8 @@ fn the_api_is_documented() {
 /// Every series that there can be, judged by Prometheus' own linter.
 #[test]
 fn promtool_finds_nothing_to_complain_of() {
-    let promtool = ["/usr/bin/promtool", "/usr/local/bin/promtool"].map(PathBuf::from).into_iter().find(|tool| tool.exists());
+    let promtool =
+        ["/usr/bin/promtool", "/usr/local/bin/promtool"].map(PathBuf::from).into_iter().find(|tool| tool.exists());
     let promtool = promtool.expect("promtool is there: `make tools` installs it from Debian's package prometheus");
     let metrics = Metrics::new().expect("metrics");
     let _node = metrics.pool.node("ast1");

@@ -16,8 +16,10 @@ mod place;
 
 use serde::{Deserialize, Serialize};
 
+use crate::directory::TenantSettings;
 use crate::invalid::Invalid;
-use crate::{api, balance, media, telemetry};
+use crate::pool::NodeSpec;
+use crate::{api, balance, media, pool, telemetry};
 
 pub use load::{Sources, load};
 pub use nodes::NodeEntry;
@@ -30,6 +32,8 @@ pub use place::{Origin, Problem, Problems};
 pub struct Config {
     /// The operator's HTTP API.
     pub api: api::Settings,
+    /// How nodes are checked and calls promised.
+    pub pool: pool::Settings,
     /// How a node is chosen.
     pub balance: balance::Settings,
     /// Prompts, as the nodes fetch them.
@@ -38,6 +42,8 @@ pub struct Config {
     pub log: telemetry::LogSettings,
     /// The nodes that the file names; more can be added while kamari runs.
     pub nodes: Vec<NodeEntry>,
+    /// Who is served, and which app answers which number.
+    pub tenants: Vec<TenantSettings>,
 }
 
 impl Config {
@@ -51,6 +57,12 @@ impl Config {
             .collect();
         found.extend(nodes::problems(&self.nodes));
         found
+    }
+
+    /// The nodes of the file, as the pool takes them.
+    pub fn node_specs(&self) -> Result<Vec<NodeSpec>, Invalid> {
+        let checked = self.nodes.iter().enumerate().map(|(index, entry)| entry.spec(index));
+        checked.collect()
     }
 
     /// The effective settings as TOML, secrets redacted.

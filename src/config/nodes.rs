@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::invalid::Invalid;
+use crate::pool::{NodeSpec, RawNode};
 
 /// The largest password file that is read, in bytes.
 const PASSWORD_LIMIT: usize = 1024;
@@ -15,13 +16,13 @@ const PASSWORD_LIMIT: usize = 1024;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeEntry {
-    /// The node's name in this pool: letters, digits, `.`, `_` and `-`.
+    /// The node's name in this pool: 1 to 63 letters, digits, `.`, `_` and `-`.
     pub name: String,
-    /// Where its ARI is: an `http` or `https` URL, such as `http://10.0.0.11:8088/ari`.
+    /// Where its ARI is: an `http` or `https` URL, such as `http://10.0.0.11:8088`, without `/ari`.
     pub ari: String,
     /// Where Kamailio sends its calls: a SIP URI, such as `sip:10.0.0.11:5060`.
     pub sip: String,
-    /// Calls it may carry at once. Unset: the pool's default.
+    /// Calls it may carry at once, 1 to 100000. Unset: the pool's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<u32>,
     /// ARI user. Unset: the pool's default.
@@ -35,16 +36,32 @@ pub struct NodeEntry {
     pub password_file: Option<PathBuf>,
 }
 
+impl NodeEntry {
+    /// The entry as the pool takes it; a refusal names the field in full.
+    pub(super) fn spec(&self, index: usize) -> Result<NodeSpec, Invalid> {
+        let raw = RawNode {
+            name: self.name.clone(),
+            ari: self.ari.clone(),
+            sip: self.sip.clone(),
+            capacity: self.capacity,
+            username: self.username.clone(),
+            password: self.password.clone(),
+        };
+        raw.validate().map_err(|refusal| refusal.within(&format!("nodes[{index}]")))
+    }
+}
+
 #[expect(clippy::ref_option, reason = "serde hands the field over as it is")]
 fn redacted<S: Serializer>(_: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str("[redacted]")
 }
 
-/// What the entries get wrong among themselves; each on its own is checked by the pool's own rules.
+/// What the entries get wrong, each by the pool's own rules and among themselves.
 pub(super) fn problems(entries: &[NodeEntry]) -> Vec<Invalid> {
     let mut names = BTreeSet::new();
     let mut found = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
+        found.extend(entry.spec(index).err());
         if !names.insert(&entry.name) {
             found.push(Invalid::new(format!("nodes[{index}].name"), "a name no other node has", &entry.name));
         }
