@@ -18,6 +18,7 @@ const END: &str = "<!-- end of what is made from the code -->\n";
 const SECTIONS: &[(&str, &str, &str)] = &[
     ("api", "src/api/settings.rs", "Settings"),
     ("pool", "src/pool/settings.rs", "Settings"),
+    ("ari", "src/ari/settings.rs", "Settings"),
     ("balance", "src/balance/settings.rs", "Settings"),
     ("media", "src/media/settings.rs", "MediaSettings"),
     ("log", "src/telemetry/log.rs", "LogSettings"),

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::directory::TenantSettings;
 use crate::invalid::Invalid;
 use crate::pool::NodeSpec;
-use crate::{api, balance, media, pool, telemetry};
+use crate::{api, ari, balance, media, pool, telemetry};
 
 pub use load::{Sources, load};
 pub use nodes::NodeEntry;
@@ -34,6 +34,8 @@ pub struct Config {
     pub api: api::Settings,
     /// How nodes are checked and calls promised.
     pub pool: pool::Settings,
+    /// How nodes are talked to.
+    pub ari: ari::Settings,
     /// How a node is chosen.
     pub balance: balance::Settings,
     /// Prompts, as the nodes fetch them.
