@@ -12,6 +12,7 @@ pub mod config;
 pub mod daemon;
 pub mod dashboard;
 pub mod directory;
+pub mod fallback;
 pub mod invalid;
 pub mod media;
 pub mod pool;

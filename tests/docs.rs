@@ -21,6 +21,7 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("ari", "src/ari/settings.rs", "Settings"),
     ("balance", "src/balance/settings.rs", "Settings"),
     ("media", "src/media/settings.rs", "MediaSettings"),
+    ("fallback", "src/fallback/settings.rs", "Settings"),
     ("log", "src/telemetry/log.rs", "LogSettings"),
 ];
 

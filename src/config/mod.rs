@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::directory::TenantSettings;
 use crate::invalid::Invalid;
 use crate::pool::NodeSpec;
-use crate::{api, ari, balance, media, pool, telemetry};
+use crate::{api, ari, balance, fallback, media, pool, telemetry};
 
 pub use load::{Sources, load};
 pub use nodes::NodeEntry;
@@ -40,6 +40,8 @@ pub struct Config {
     pub balance: balance::Settings,
     /// Prompts, as the nodes fetch them.
     pub media: media::MediaSettings,
+    /// Which Kamailios get the pool for their dispatcher.
+    pub fallback: fallback::Settings,
     /// What is logged, and how.
     pub log: telemetry::LogSettings,
     /// The nodes that the file names; more can be added while kamari runs.
@@ -51,8 +53,12 @@ pub struct Config {
 impl Config {
     /// Every value that is out of its range or contradicts another, by full field name.
     fn problems(&self) -> Vec<Invalid> {
-        let sections =
-            [("api", self.api.validate()), ("balance", self.balance.validate()), ("log", self.log.validate())];
+        let sections = [
+            ("api", self.api.validate()),
+            ("balance", self.balance.validate()),
+            ("fallback", self.fallback.validate()),
+            ("log", self.log.validate()),
+        ];
         let mut found: Vec<Invalid> = sections
             .into_iter()
             .filter_map(|(name, checked)| checked.err().map(|refusal| inside(refusal, name)))
