@@ -16,4 +16,5 @@ pub mod fallback;
 pub mod invalid;
 pub mod media;
 pub mod pool;
+pub mod simulate;
 pub mod telemetry;

@@ -71,7 +71,7 @@ impl Balancer {
     }
 
     /// The scores to publish now. Call it after each change of a node's standing, and after each tick.
-    pub fn scores(&self) -> Scores {
+    pub fn scores(&self, _now: Duration) -> Scores {
         let record = |node: &Option<NodeState>| node.as_ref().map_or(Record::WITHHELD, NodeState::record);
         Scores { records: self.nodes.iter().map(record).collect(), routes: self.settings.routes }
     }

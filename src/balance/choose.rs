@@ -204,7 +204,7 @@ mod tests {
     }
 
     fn routed(balancer: &Balancer, now: Duration, rng: &mut SmallRng) -> Option<Slot> {
-        match place(&balancer.scores(), &balancer.table(), now, rng) {
+        match place(&balancer.scores(NOW), &balancer.table(), now, rng) {
             Placement::Routed(ranked) => ranked.first(),
             Placement::Refused { .. } => None,
         }
@@ -222,14 +222,14 @@ mod tests {
             let spread = used.iter().copied().fold(0.0, f64::max) - used.iter().copied().fold(1.0, f64::min);
             assert!(spread <= 1.0 / 50.0 + 1e-9, "{used:?}");
         }
-        let placement = place(&balancer.scores(), &balancer.table(), NOW, &mut rng);
+        let placement = place(&balancer.scores(NOW), &balancer.table(), NOW, &mut rng);
         assert!(matches!(placement, Placement::Refused { why: Refusal::Full, retry_after_s: 1..=5 }), "{placement:?}");
     }
 
     #[test]
     fn ties_are_fair_in_every_rank() {
         let balancer = pool(&[100; 5]);
-        let scores = balancer.scores();
+        let scores = balancer.scores(NOW);
         let mut rng = SmallRng::seed_from_u64(2);
         let mut seen = [[0_u32; 5]; 3];
         for _ in 0..10_000 {
@@ -249,12 +249,12 @@ mod tests {
         let later = NOW + Duration::from_secs(4);
         balancer.node_mut(Slot::new(1)).unwrap().on_resync(90, later);
         balancer.node_mut(Slot::new(2)).unwrap().set_offered(false, later);
-        let ranked = choose(&balancer.scores(), &balancer.table(), later, &mut rng);
+        let ranked = choose(&balancer.scores(NOW), &balancer.table(), later, &mut rng);
         assert_eq!(ranked.as_slice(), [Slot::new(1), Slot::new(0)]);
         for slot in [0, 1] {
             balancer.node_mut(Slot::new(slot)).unwrap().set_offered(false, later);
         }
-        let placement = place(&balancer.scores(), &balancer.table(), later, &mut rng);
+        let placement = place(&balancer.scores(NOW), &balancer.table(), later, &mut rng);
         assert!(matches!(placement, Placement::Refused { why: Refusal::NoNode, .. }), "{placement:?}");
     }
 }

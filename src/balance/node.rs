@@ -19,6 +19,8 @@ pub struct Sample {
     pub calls: Option<u32>,
     /// The share of its CPU in use, 0 to 1; `None` when it cannot say.
     pub cpu: Option<f32>,
+    /// The share of RTP packets lost by the calls sampled, 0 to 1; `None` when none was sampled.
+    pub rtp_loss: Option<f32>,
 }
 
 /// What was known of our own calls when a poll was sent: lets its answer be read without double counting.
@@ -134,9 +136,12 @@ impl NodeState {
         self.table.give_back(self.slot);
     }
 
-    /// Kamailio reported the SIP code with which the node failed a reserved call.
-    pub fn on_outcome(&mut self, _code: u16, _now: Duration) {
-        self.table.give_back(self.slot);
+    /// Kamailio reported the SIP code with which the node failed a call. `reserved` when it was this node that held the
+    /// call's reservation (the first of the routes), which is given back.
+    pub fn on_outcome(&mut self, _code: u16, reserved: bool, _now: Duration) {
+        if reserved {
+            self.table.give_back(self.slot);
+        }
     }
 
     /// Time passes: to be called about once a second.

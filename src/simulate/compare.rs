@@ -1,0 +1,171 @@
+//! Runs rules against each other over the same seeds, and sums up.
+
+use super::engine::{Chooser, Engine};
+use super::erlang::erlang_b;
+use super::measure::Outcome;
+use super::nodes::Nodes;
+use super::rules::Policy;
+use super::scenario::{Run, Scenario};
+use super::traffic::{Holding, Traffic};
+use crate::balance::Settings;
+use serde::Serialize;
+
+/// What to compare.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The situation.
+    pub scenario: Scenario,
+    /// The rules.
+    pub policies: Vec<Policy>,
+    /// The pool.
+    pub nodes: Nodes,
+    /// Offered load over real capacity, above 0.
+    pub load: f64,
+    /// Mean call time in seconds.
+    pub hold: f64,
+    /// Distribution of call times.
+    pub holding: Holding,
+    /// Calls per run.
+    pub calls: u64,
+    /// Runs per rule, with seeds 1, 2, ...
+    pub seeds: u64,
+    /// Settings of kamari's own rule.
+    pub settings: Settings,
+}
+
+/// One rule's figures, over all seeds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// The rule's name.
+    pub policy: String,
+    /// The situation's name.
+    pub scenario: String,
+    /// Offered load over real capacity.
+    pub load: f64,
+    /// Share of calls that their first node did not take, or that no node was named for.
+    pub first_try_blocking: f64,
+    /// The share that one who sees every free slot loses of the same calls (of a Poisson stream: Erlang B).
+    pub bound: f64,
+    /// Tries per call for which a node was named.
+    pub attempts_per_call: f64,
+    /// Mean over time of the fullest node's utilisation over the pool's mean.
+    pub max_over_mean: f64,
+    /// Share of call time on nodes above 90% full.
+    pub hot_call_time: f64,
+    /// Share of calls that no tried node took.
+    pub lost_share: f64,
+    /// Calls that no tried node took.
+    pub lost_calls: u64,
+    /// Calls measured.
+    pub calls: u64,
+    /// Median seconds from routing to call start.
+    pub setup_p50: f64,
+    /// 99th percentile of the same.
+    pub setup_p99: f64,
+    /// Share of answered calls begun on a node that loses more than 2% of RTP.
+    pub bad_media: f64,
+    /// Most tries that a failing node got within one fault.
+    pub failing_tries: u64,
+    /// Largest share of attempts that a joining node got in its first minute, over its fair share.
+    pub join_share: f64,
+    /// Calls refused by joining nodes in their first minute.
+    pub join_refusals: u64,
+    /// Standard error of `first_try_blocking` over the seeds.
+    pub error: f64,
+    /// Tries of each node.
+    #[serde(skip)]
+    pub tries: Vec<u64>,
+    /// Utilisation of each node over the first run.
+    #[serde(skip)]
+    pub timeline: Vec<(f64, Vec<f32>)>,
+}
+
+/// Answers the question: one row per rule, in the order asked. `progress` hears what runs and the share done of it.
+pub fn compare(question: &Question, progress: &mut dyn FnMut(&str, f64)) -> Vec<Row> {
+    let run = question.scenario.run(
+        question.nodes.clone(),
+        question.load,
+        question.hold,
+        question.calls,
+        question.holding.clone(),
+    );
+    let bounds: Vec<_> =
+        (1..=question.seeds).map(|seed| once(Policy::ErlangB, &run, question, seed, progress)).collect();
+    let bound = share(&bounds, |outcome| outcome.first_try_blocked);
+    question
+        .policies
+        .iter()
+        .map(|&policy| {
+            let outcomes: Vec<_> = match policy {
+                Policy::ErlangB => bounds.clone(),
+                _ => (1..=question.seeds).map(|seed| once(policy, &run, question, seed, progress)).collect(),
+            };
+            sum_up(policy, question, outcomes, bound)
+        })
+        .collect()
+}
+
+/// Blocking at the first try against load, one curve per rule, with Erlang B's for the same pool.
+pub fn sweep(question: &Question, loads: &[f64], progress: &mut dyn FnMut(&str, f64)) -> Vec<(f64, f64, Vec<Row>)> {
+    loads
+        .iter()
+        .map(|&load| {
+            let rows = compare(&Question { load, ..question.clone() }, progress);
+            let slots = question.nodes.slots();
+            (load, erlang_b(load * f64::from(slots), slots), rows)
+        })
+        .collect()
+}
+
+fn once(policy: Policy, run: &Run, question: &Question, seed: u64, progress: &mut dyn FnMut(&str, f64)) -> Outcome {
+    let traffic = Traffic::new(run.arrivals, run.holding.clone(), run.rate, run.hold, seed);
+    let name = format!("{} seed {seed}", policy.name());
+    let make = || policy.rule(&run.nodes.0, &question.settings);
+    let boxed = || make().unwrap_or_else(|| unreachable!("the bound is not asked for rules"));
+    let chooser = match make() {
+        None => Chooser::Clairvoyant,
+        Some(_) => Chooser::Rules(&boxed, run.controllers * policy.instances()),
+    };
+    Engine::new(run, chooser, seed).run(traffic, |done| progress(&name, done))
+}
+
+fn share(outcomes: &[Outcome], count: impl Fn(&Outcome) -> u64) -> f64 {
+    let calls: u64 = outcomes.iter().map(|outcome| outcome.calls).sum();
+    outcomes.iter().map(count).sum::<u64>() as f64 / calls.max(1) as f64
+}
+
+fn sum_up(policy: Policy, question: &Question, outcomes: Vec<Outcome>, bound: f64) -> Row {
+    let mean = |figure: fn(&Outcome) -> f64| outcomes.iter().map(figure).sum::<f64>() / outcomes.len().max(1) as f64;
+    let total = |count: fn(&Outcome) -> u64| outcomes.iter().map(count).sum::<u64>();
+    let blocking = share(&outcomes, |outcome| outcome.first_try_blocked);
+    let runs = outcomes.len().max(1) as f64;
+    let variance = outcomes
+        .iter()
+        .map(|outcome| (outcome.first_try_blocked as f64 / outcome.calls.max(1) as f64 - blocking).powi(2))
+        .sum::<f64>()
+        / (runs - 1.0).max(1.0);
+    Row {
+        policy: policy.name(),
+        scenario: question.scenario.name(),
+        load: question.load,
+        first_try_blocking: blocking,
+        bound,
+        attempts_per_call: total(|outcome| outcome.attempts) as f64 / total(|outcome| outcome.routed).max(1) as f64,
+        max_over_mean: mean(|outcome| outcome.max_over_mean),
+        hot_call_time: mean(|outcome| outcome.hot_call_time),
+        lost_share: share(&outcomes, |outcome| outcome.lost),
+        lost_calls: total(|outcome| outcome.lost),
+        calls: total(|outcome| outcome.calls),
+        setup_p50: mean(|outcome| outcome.setup_p50),
+        setup_p99: mean(|outcome| outcome.setup_p99),
+        bad_media: mean(|outcome| outcome.bad_media),
+        failing_tries: outcomes.iter().map(|outcome| outcome.failing_tries).max().unwrap_or(0),
+        join_share: outcomes.iter().map(|outcome| outcome.join_share).fold(0.0, f64::max),
+        join_refusals: total(|outcome| outcome.join_refusals),
+        error: (variance / runs).sqrt(),
+        tries: (0..question.nodes.0.len())
+            .map(|node| outcomes.iter().map(|outcome| outcome.tries[node]).sum())
+            .collect(),
+        timeline: outcomes.into_iter().next().map(|outcome| outcome.timeline).unwrap_or_default(),
+    }
+}
