@@ -186,7 +186,7 @@ fn tie_key(index: u32, seed: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::{Placement, Refusal, choose, place};
-    use crate::balance::{Balancer, Settings, Slot};
+    use crate::balance::{Balancer, Settings, Slot, Standing};
     use rand::{SeedableRng, rngs::SmallRng};
     use std::time::Duration;
 
@@ -197,7 +197,7 @@ mod tests {
         for &capacity in capacities {
             let slot = balancer.add(capacity).unwrap();
             let node = balancer.node_mut(slot).unwrap();
-            node.set_offered(true, NOW);
+            node.set_standing(Standing::Up, NOW);
             node.on_resync(0, NOW);
         }
         balancer
@@ -248,11 +248,11 @@ mod tests {
         let mut rng = SmallRng::seed_from_u64(3);
         let later = NOW + Duration::from_secs(4);
         balancer.node_mut(Slot::new(1)).unwrap().on_resync(90, later);
-        balancer.node_mut(Slot::new(2)).unwrap().set_offered(false, later);
+        balancer.node_mut(Slot::new(2)).unwrap().set_standing(Standing::Withheld, later);
         let ranked = choose(&balancer.scores(NOW), &balancer.table(), later, &mut rng);
         assert_eq!(ranked.as_slice(), [Slot::new(1), Slot::new(0)]);
         for slot in [0, 1] {
-            balancer.node_mut(Slot::new(slot)).unwrap().set_offered(false, later);
+            balancer.node_mut(Slot::new(slot)).unwrap().set_standing(Standing::Withheld, later);
         }
         let placement = place(&balancer.scores(NOW), &balancer.table(), later, &mut rng);
         assert!(matches!(placement, Placement::Refused { why: Refusal::NoNode, .. }), "{placement:?}");

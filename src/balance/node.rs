@@ -31,6 +31,21 @@ pub struct PollMark {
     ended: u32,
 }
 
+/// What the owner thinks of a node as a place for new calls. The order is from best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Standing {
+    /// Seen healthy, and the operator wants calls on it.
+    Up,
+    /// Its last checks failed: a last resort.
+    Suspect,
+    /// Silent for so long that it is taken for dead. Used only when most of the pool has fallen silent at once, which
+    /// says more about this host's network than about the nodes.
+    Lost,
+    /// Takes no new call: new and not yet checked, draining, disabled, or known for certain to be down (it refuses
+    /// connections, or its application is another controller's).
+    Withheld,
+}
+
 /// One node's state for balancing.
 #[derive(Debug)]
 pub struct NodeState {
@@ -38,7 +53,7 @@ pub struct NodeState {
     table: Arc<LoadTable>,
     settings: Arc<Settings>,
     capacity: u32,
-    offered: bool,
+    standing: Standing,
     started: u32,
     ended: u32,
 }
@@ -46,7 +61,7 @@ pub struct NodeState {
 impl NodeState {
     pub(super) fn new(slot: Slot, capacity: u32, table: Arc<LoadTable>, settings: Arc<Settings>) -> Self {
         table.reset(slot);
-        Self { slot, table, settings, capacity, offered: false, started: 0, ended: 0 }
+        Self { slot, table, settings, capacity, standing: Standing::Withheld, started: 0, ended: 0 }
     }
 
     /// Its slot.
@@ -69,10 +84,9 @@ impl NodeState {
         self.capacity = capacity.max(1);
     }
 
-    /// Whether new calls may go to it: up, socket open, and neither draining nor disabled. A node that becomes offered
-    /// is eased in.
-    pub fn set_offered(&mut self, offered: bool, _now: Duration) {
-        self.offered = offered;
+    /// The owner's view of the node changed. A node that was withheld or lost and is up again is eased in.
+    pub fn set_standing(&mut self, standing: Standing, _now: Duration) {
+        self.standing = standing;
     }
 
     /// Our calls on the node as read from it after its socket came (back) up.
@@ -136,10 +150,11 @@ impl NodeState {
         self.table.give_back(self.slot);
     }
 
-    /// Kamailio reported the SIP code with which the node failed a call. `reserved` when it was this node that held the
-    /// call's reservation (the first of the routes), which is given back.
-    pub fn on_outcome(&mut self, _code: u16, reserved: bool, _now: Duration) {
-        if reserved {
+    /// Kamailio reported the SIP code with which the node failed a call. `reserved_at` is the time of the lookup if it
+    /// was this node that held the call's reservation (the first of the routes), which is given back; `None` for a
+    /// node that was tried after another.
+    pub fn on_outcome(&mut self, _code: u16, reserved_at: Option<Duration>, _now: Duration) {
+        if reserved_at.is_some() {
             self.table.give_back(self.slot);
         }
     }
@@ -149,7 +164,7 @@ impl NodeState {
 
     /// The node as the choice shall see it.
     pub(super) fn record(&self) -> Record {
-        if !self.offered {
+        if self.standing >= Standing::Lost {
             return Record::WITHHELD;
         }
         Record { limit: self.capacity, inv_capacity: 1.0 / self.capacity as f32 }

@@ -1,6 +1,6 @@
 //! Kamari's rule: not a model of it but the balancing code itself, kept as the daemon's registry keeps it.
 
-use crate::balance::{Balancer, Placement, Sample, Scores, Settings, Slot, place};
+use crate::balance::{Balancer, Placement, Sample, Scores, Settings, Slot, Standing, place};
 use crate::simulate::nodes::NodeSize;
 use crate::simulate::rule::{CallNumber, Poll, Routes, Rule};
 use rand::rngs::Xoshiro256PlusPlus;
@@ -12,8 +12,8 @@ const RESERVATION: f64 = 10.0;
 
 /// Where a call stands.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Standing {
-    Reserved { until: f64 },
+enum Phase {
+    Reserved { at: f64 },
     Live,
 }
 
@@ -22,7 +22,7 @@ enum Standing {
 pub(super) struct Kamari {
     balancer: Balancer,
     scores: Scores,
-    calls: HashMap<CallNumber, (usize, Standing)>,
+    calls: HashMap<CallNumber, (usize, Phase)>,
 }
 
 /// Seconds of the simulation as the balancing code takes time.
@@ -53,8 +53,8 @@ impl Kamari {
 
     fn expire(&mut self, now: f64) {
         let mut expired = Vec::new();
-        self.calls.retain(|_, (node, standing)| {
-            let late = matches!(standing, Standing::Reserved { until } if *until <= now);
+        self.calls.retain(|_, (node, phase)| {
+            let late = matches!(phase, Phase::Reserved { at } if *at + RESERVATION <= now);
             if late {
                 expired.push(*node);
             }
@@ -73,7 +73,7 @@ impl Rule for Kamari {
             Placement::Routed(ranked) => {
                 let routes: Routes = ranked.as_slice().iter().map(|slot| slot.index()).collect();
                 if let Some(&first) = routes.as_slice().first() {
-                    self.calls.insert(call, (first, Standing::Reserved { until: now + RESERVATION }));
+                    self.calls.insert(call, (first, Phase::Reserved { at: now }));
                     self.node(first, |state| state.on_reserved(time(now)));
                 }
                 routes
@@ -82,21 +82,24 @@ impl Rule for Kamari {
     }
 
     fn on_failed(&mut self, call: CallNumber, node: usize, code: u16, now: f64) {
-        let reserved = self.calls.get(&call).is_some_and(|&(reserved, _)| reserved == node);
-        if reserved {
+        let reserved_at = match self.calls.get(&call) {
+            Some(&(reserved, Phase::Reserved { at })) if reserved == node => Some(time(at)),
+            _ => None,
+        };
+        if reserved_at.is_some() {
             self.calls.remove(&call);
         }
-        self.node(node, |state| state.on_outcome(code, reserved, time(now)));
+        self.node(node, |state| state.on_outcome(code, reserved_at, time(now)));
         self.publish(now);
     }
 
     fn on_started(&mut self, call: CallNumber, node: usize, setup: f64, now: f64) {
-        match self.calls.insert(call, (node, Standing::Live)) {
-            Some((reserved, Standing::Reserved { .. })) if reserved == node => {
+        match self.calls.insert(call, (node, Phase::Live)) {
+            Some((reserved, Phase::Reserved { .. })) if reserved == node => {
                 self.node(node, |state| state.on_confirmed(Duration::from_secs_f64(setup), time(now)));
             }
-            Some((_, Standing::Live)) => {}
-            Some((reserved, Standing::Reserved { .. })) => {
+            Some((_, Phase::Live)) => {}
+            Some((reserved, Phase::Reserved { .. })) => {
                 self.node(reserved, |state| state.on_released(time(now)));
                 self.node(node, |state| state.on_call_started(time(now)));
             }
@@ -106,8 +109,8 @@ impl Rule for Kamari {
 
     fn on_ended(&mut self, call: CallNumber, node: usize, now: f64) {
         match self.calls.remove(&call) {
-            Some((_, Standing::Live)) => self.node(node, |state| state.on_call_ended(time(now))),
-            Some((reserved, Standing::Reserved { .. })) => self.node(reserved, |state| state.on_released(time(now))),
+            Some((_, Phase::Live)) => self.node(node, |state| state.on_call_ended(time(now))),
+            Some((reserved, Phase::Reserved { .. })) => self.node(reserved, |state| state.on_released(time(now))),
             None => {}
         }
     }
@@ -129,15 +132,16 @@ impl Rule for Kamari {
             self.calls.retain(|_, (on, _)| *on != node);
             self.node(node, |state| state.on_resync(0, time(now)));
         }
-        self.node(node, |state| state.set_offered(member, time(now)));
+        let standing = if member { Standing::Up } else { Standing::Withheld };
+        self.node(node, |state| state.set_standing(standing, time(now)));
         self.publish(now);
     }
 
     fn on_resync(&mut self, node: usize, calls: &[CallNumber], now: f64) {
         let there: std::collections::HashSet<_> = calls.iter().copied().collect();
-        self.calls.retain(|call, (on, standing)| *on != node || *standing != Standing::Live || there.contains(call));
+        self.calls.retain(|call, (on, phase)| *on != node || *phase != Phase::Live || there.contains(call));
         for &call in calls {
-            if let Some((reserved, Standing::Reserved { .. })) = self.calls.insert(call, (node, Standing::Live)) {
+            if let Some((reserved, Phase::Reserved { .. })) = self.calls.insert(call, (node, Phase::Live)) {
                 self.node(reserved, |state| state.on_released(time(now)));
             }
         }
