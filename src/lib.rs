@@ -14,6 +14,7 @@ pub mod dashboard;
 pub mod directory;
 pub mod fallback;
 pub mod invalid;
+pub mod lookup;
 pub mod media;
 pub mod pool;
 pub mod simulate;

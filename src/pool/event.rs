@@ -1,6 +1,7 @@
 //! The one stream of what happens to nodes: every change once, typed, in order. Server-sent events, metrics, the log
 //! and the fallback's dispatcher push all read it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -101,6 +102,26 @@ impl PoolEvent {
             | Self::Drained { node }
             | Self::TakenOver { node }
             | Self::Restarted { node } => node,
+        }
+    }
+}
+
+impl fmt::Display for PoolEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NodeAdded { .. } => f.write_str("node added"),
+            Self::NodeChanged { .. } => f.write_str("node changed"),
+            Self::NodeRemoved { .. } => f.write_str("node removed"),
+            Self::AvailabilityChanged { from, to, reason, .. } if from == to => {
+                write!(f, "node still {}: {reason}", to.as_str())
+            }
+            Self::AvailabilityChanged { from, to, reason, .. } => {
+                write!(f, "node {} after {}: {reason}", to.as_str(), from.as_str())
+            }
+            Self::IntentChanged { to, .. } => write!(f, "node {} by the operator", to.as_str()),
+            Self::Drained { .. } => f.write_str("node drained: no call is left"),
+            Self::TakenOver { .. } => f.write_str("node taken over by another controller"),
+            Self::Restarted { .. } => f.write_str("node restarted"),
         }
     }
 }

@@ -67,6 +67,8 @@ pub struct Lifecycle {
     bad_in_a_row: u32,
     up_after: u32,
     down_after: u32,
+    /// Whether the node was up since it last began, and has said nothing definite against itself since.
+    silent_only: bool,
 }
 
 impl Lifecycle {
@@ -79,7 +81,13 @@ impl Lifecycle {
             bad_in_a_row: 0,
             up_after: up_after.max(1),
             down_after: down_after.max(1),
+            silent_only: false,
         }
+    }
+
+    /// Whether the node is down only because it does not answer, and was up before: then the silence may be ours.
+    pub fn is_lost(&self) -> bool {
+        self.availability == Availability::Down && self.silent_only
     }
 
     /// Where the node stands.
@@ -100,6 +108,7 @@ impl Lifecycle {
             return None;
         }
         if self.good_in_a_row >= self.up_after {
+            self.silent_only = true;
             return self.become_with(Availability::Up, "all checks pass");
         }
         if self.availability == Availability::Down {
@@ -125,6 +134,7 @@ impl Lifecycle {
     pub fn fail(&mut self, reason: &str) -> Option<Change> {
         self.good_in_a_row = 0;
         self.bad_in_a_row = self.bad_in_a_row.saturating_add(1);
+        self.silent_only = false;
         self.become_with(Availability::Down, reason)
     }
 
@@ -132,6 +142,7 @@ impl Lifecycle {
     pub fn begin_again(&mut self, reason: &str) -> Option<Change> {
         self.good_in_a_row = 0;
         self.bad_in_a_row = 0;
+        self.silent_only = false;
         self.become_with(Availability::Joining, reason)
     }
 
@@ -180,6 +191,18 @@ mod tests {
         assert_eq!(node.good().expect("change").to, Availability::Joining);
         assert_eq!(node.good().expect("change").to, Availability::Up);
         assert_eq!(node.begin_again("restarted").expect("change").to, Availability::Joining);
+    }
+
+    #[test]
+    fn only_a_node_that_was_up_and_fell_silent_is_lost() {
+        let mut node = Lifecycle::new(1, 1);
+        node.bad("ping timed out");
+        assert!(!node.is_lost(), "it was never there");
+        node.good();
+        node.bad("ping timed out");
+        assert!(node.is_lost());
+        node.fail("connection refused");
+        assert!(!node.is_lost());
     }
 
     #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,134 @@
+//! Which of a node's channels are ours, by its events, and whether a poll tells another story. Pure.
+
+use std::collections::{HashMap, HashSet};
+
+use super::link::Role;
+use crate::ari::model::Channel;
+
+/// The Call-ID under which a caller's channel may have been promised; legs and callers without one have none.
+pub(super) type Promised = Option<String>;
+
+/// The channels in our application on one node.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    known: HashMap<String, (Role, Promised)>,
+    /// What the last poll said differently.
+    doubtful: HashSet<String>,
+}
+
+/// What changed when the whole was read anew.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Difference {
+    pub(super) started: Vec<Promised>,
+    pub(super) ended: Vec<Promised>,
+}
+
+impl Calls {
+    /// How many load the node.
+    pub(super) fn count(&self) -> u32 {
+        self.known.values().filter(|(role, _)| *role != Role::Helper).count() as u32
+    }
+
+    /// How many of them kamari made itself: Asterisk does not count those as calls.
+    pub(super) fn legs(&self) -> u32 {
+        self.known.values().filter(|(role, _)| *role == Role::Leg).count() as u32
+    }
+
+    /// A channel entered the application. Nothing when it was there already, or loads nothing.
+    pub(super) fn enter(&mut self, channel: &Channel) -> Option<Promised> {
+        let role = Role::of(&channel.id);
+        let promised = if role == Role::Caller { call_id(channel) } else { None };
+        if self.known.contains_key(&channel.id) {
+            return None;
+        }
+        self.known.insert(channel.id.clone(), (role, promised.clone()));
+        (role != Role::Helper).then_some(promised)
+    }
+
+    /// A channel left the application. Nothing when it was not there, or loaded nothing.
+    pub(super) fn leave(&mut self, channel_id: &str) -> Option<Promised> {
+        let (role, promised) = self.known.remove(channel_id)?;
+        (role != Role::Helper).then_some(promised)
+    }
+
+    /// These channels, and no others, are in the application.
+    pub(super) fn replace(&mut self, channels: &[Channel]) -> Difference {
+        let present: HashSet<&str> = channels.iter().map(|channel| channel.id.as_str()).collect();
+        let gone: Vec<String> = self.known.keys().filter(|id| !present.contains(id.as_str())).cloned().collect();
+        let ended = gone.iter().filter_map(|id| self.leave(id)).collect();
+        let started = channels.iter().filter_map(|channel| self.enter(channel)).collect();
+        self.doubtful.clear();
+        Difference { started, ended }
+    }
+
+    /// Compares with the ids that a poll found in the application. True when the same channel was in doubt twice in a row:
+    /// once may be an event on its way, twice is an event that was missed.
+    pub(super) fn contradicted_by(&mut self, polled: &[String]) -> bool {
+        let polled: HashSet<&str> = polled.iter().map(String::as_str).collect();
+        let missing = self.known.keys().filter(|id| !polled.contains(id.as_str())).map(String::as_str);
+        let unknown = polled.iter().copied().filter(|id| !self.known.contains_key(*id) && Role::of(id) == Role::Caller);
+        let doubtful: HashSet<String> = missing.chain(unknown).map(str::to_owned).collect();
+        let again = doubtful.iter().any(|id| self.doubtful.contains(id));
+        self.doubtful = doubtful;
+        again
+    }
+}
+
+fn call_id(channel: &Channel) -> Promised {
+    channel.protocol_id.clone().filter(|id| !id.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Calls, Difference};
+    use crate::ari::model::Channel;
+
+    fn channel(id: &str) -> Channel {
+        serde_json::from_value(serde_json::json!({
+            "id": id, "protocol_id": format!("call-of-{id}"), "name": "PJSIP/kamailio-0", "state": "Ring",
+            "caller": {"name": "", "number": ""}, "connected": {"name": "", "number": ""}, "accountcode": "",
+            "dialplan": {"context": "from-kamailio", "exten": "600", "priority": 1, "app_name": "Stasis", "app_data": "EVERYTHING"},
+            "creationtime": "2026-11-22T20:00:00.000+0000", "language": "en",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn callers_bring_their_call_id_and_helpers_count_for_nothing() {
+        let mut calls = Calls::default();
+        assert_eq!(calls.enter(&channel("1.1")), Some(Some("call-of-1.1".to_owned())));
+        assert_eq!(calls.enter(&channel("1.1")), None, "heard twice");
+        assert_eq!(calls.enter(&channel("kamari-leg-0-1")), Some(None));
+        assert_eq!(calls.enter(&channel("kamari-probe-1")), None);
+        assert_eq!(calls.count(), 2);
+        assert_eq!(calls.leave("kamari-probe-1"), None);
+        assert_eq!(calls.leave("1.1"), Some(Some("call-of-1.1".to_owned())));
+        assert_eq!((calls.leave("1.1"), calls.count()), (None, 1));
+    }
+
+    #[test]
+    fn a_reading_of_the_whole_says_what_was_missed() {
+        let mut calls = Calls::default();
+        calls.enter(&channel("1.1"));
+        calls.enter(&channel("1.2"));
+        let difference = calls.replace(&[channel("1.2"), channel("1.3")]);
+        let named = |id: &str| Some(format!("call-of-{id}"));
+        assert_eq!(difference, Difference { started: vec![named("1.3")], ended: vec![named("1.1")] });
+        assert_eq!(calls.count(), 2);
+    }
+
+    #[test]
+    fn one_poll_may_be_late_and_two_are_not() {
+        let mut calls = Calls::default();
+        calls.enter(&channel("1.1"));
+        let ids = |list: &[&str]| list.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        assert!(!calls.contradicted_by(&ids(&["1.1", "kamari-probe-1"])));
+        assert!(!calls.contradicted_by(&ids(&["1.1", "1.2"])), "its StasisStart may be on its way");
+        calls.enter(&channel("1.2"));
+        assert!(!calls.contradicted_by(&ids(&["1.2"])), "another channel in doubt: 1.1");
+        assert!(calls.contradicted_by(&ids(&["1.2"])), "1.1 again");
+        calls.replace(&[channel("1.2")]);
+        assert!(!calls.contradicted_by(&ids(&["1.2", "1.9"])));
+        assert!(calls.contradicted_by(&ids(&["1.2", "1.9"])));
+    }
+}

@@ -1,0 +1,90 @@
+//! The registry's books on promised calls: takes in what lookup threads noted, lets promises expire, and tells the
+//! balancer of every call that comes or goes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::reservation::{Arrival, Made};
+use super::routing::{Note, Routing};
+use crate::balance::{Balancer, NodeState, Slot};
+use crate::telemetry::PoolMetrics;
+
+/// The books.
+pub(super) struct Ledger {
+    routing: Arc<Routing>,
+    notes: mpsc::UnboundedReceiver<Note>,
+    /// Promises in the order in which they were made, which is the order in which they expire.
+    pending: VecDeque<Made>,
+    metrics: Arc<PoolMetrics>,
+}
+
+impl Ledger {
+    pub(super) fn new(routing: Arc<Routing>, notes: mpsc::UnboundedReceiver<Note>, metrics: Arc<PoolMetrics>) -> Self {
+        Self { routing, notes, pending: VecDeque::new(), metrics }
+    }
+
+    /// Takes in all notes, and ends the promises whose time is over. Whether a node's standing may have changed.
+    pub(super) fn settle(&mut self, balancer: &mut Balancer, now: Duration) -> bool {
+        let mut changed = false;
+        while let Ok(note) = self.notes.try_recv() {
+            match note {
+                Note::Made(made) => {
+                    tell(balancer, made.slot, |node| node.on_reserved(now));
+                    self.metrics.reservations_made.inc();
+                    self.pending.push_back(made);
+                }
+                Note::GiveBack(slot) => tell(balancer, slot, |node| node.on_released(now)),
+                Note::Failed { slot, code, promised_at } => {
+                    tell(balancer, slot, |node| node.on_outcome(code, promised_at, now));
+                    self.metrics.reservations_released.inc_by(u64::from(promised_at.is_some()));
+                    changed = true;
+                }
+            }
+        }
+        while self.pending.front().is_some_and(|made| made.at + self.routing.reservation <= now) {
+            let Some(made) = self.pending.pop_front() else { break };
+            if self.routing.reservations.expire(made.call_id.as_str(), made.serial) {
+                tell(balancer, made.slot, |node| node.on_expired(now));
+                self.metrics.reservations_expired.inc();
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// A call of ours began on the node at `slot`.
+    pub(super) fn started(&self, balancer: &mut Balancer, slot: Slot, call_id: Option<&str>, now: Duration) {
+        let reservations = &self.routing.reservations;
+        match call_id.map_or(Arrival::Unannounced, |call_id| reservations.arrived(call_id, slot, now)) {
+            Arrival::Confirmed(setup) => {
+                tell(balancer, slot, |node| node.on_confirmed(setup, now));
+                self.metrics.reservations_confirmed.inc();
+                self.metrics.setup.observe(setup.as_secs_f64());
+            }
+            Arrival::Elsewhere(promised) => {
+                tell(balancer, promised, |node| node.on_released(now));
+                tell(balancer, slot, |node| node.on_call_started(now));
+                self.metrics.reservations_released.inc();
+            }
+            Arrival::Unannounced => tell(balancer, slot, |node| node.on_call_started(now)),
+        }
+    }
+
+    /// A call of ours ended on the node at `slot`.
+    pub(super) fn ended(&self, balancer: &mut Balancer, slot: Slot, call_id: Option<&str>, now: Duration) {
+        tell(balancer, slot, |node| node.on_call_ended(now));
+        if let Some(call_id) = call_id {
+            self.routing.reservations.ended(call_id);
+        }
+    }
+}
+
+/// Tells a node's balancing state what happened, if the node is still there.
+fn tell(balancer: &mut Balancer, slot: Slot, what: impl FnOnce(&mut NodeState)) {
+    if let Some(node) = balancer.node_mut(slot) {
+        what(node);
+    }
+}

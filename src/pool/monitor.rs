@@ -1,0 +1,419 @@
+//! One task a node: it asks the node each second how it is, hears its events, and tells the registry and the listener.
+//!
+//! It owns the node's event socket and the list of its channels, and decides nothing: what a good or bad round means is
+//! the registry's business. The listener is called from here and from nowhere else, so what it hears of a node is in order.
+//!
+//! After the socket came up (or events were lost) the node's state is read while new events wait in their queue; then
+//! the listener gets the whole (`on_up`), then the events that waited. So nothing is missed, and what came in between is
+//! heard twice at most.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use rand::RngExt;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::calls::{Calls, Difference, Promised};
+use super::link::{NodeLink, NodeListener, OWN_PREFIX, PROBE_PREFIX, Resync};
+use super::observer::NodeObserver;
+use super::probe;
+use super::round::{self, Reading, Trouble};
+use super::settings::Settings;
+use crate::ari::event::EventKind;
+use crate::ari::{AriClient, AriError, ConnectFailure, Event, EventSocket, SocketItem};
+use crate::balance::PollMark;
+
+/// Longest wait for a node to let go of the probe when it leaves the pool.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How much sooner a node in trouble is asked again.
+const HASTE: u32 = 4;
+/// Longest time until kamari takes a node back by itself.
+const TAKE_BACK_LIMIT: Duration = Duration::from_hours(1);
+
+/// What a node says of itself when its events begin to arrive.
+#[derive(Debug, Clone, Default)]
+pub(super) struct About {
+    /// Asterisk's version.
+    pub(super) version: Option<String>,
+    /// When its Asterisk started, by its own clock: another value is another process.
+    pub(super) started_unix_ms: Option<i64>,
+}
+
+/// What the monitor tells the registry.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// A poll is about to be sent.
+    Mark(oneshot::Sender<PollMark>),
+    /// A round of checks ended, with the event socket open and read.
+    Round(Result<Reading, Trouble>),
+    /// Events arrive, and these calls were found to have started or ended meanwhile; `own` load the node now.
+    Up { about: About, difference: Difference, own: u32 },
+    /// The event socket is lost, or cannot be opened.
+    SocketDown(Trouble),
+    /// Another controller took the application over; kamari is back after this time unless the operator says so sooner.
+    TakenOver { until_retry: Duration },
+    /// A call of ours began.
+    Started(Promised),
+    /// A call of ours ended.
+    Ended(Promised),
+}
+
+/// A report and the monitor that it comes from: a monitor that was replaced may still have some under way.
+#[derive(Debug)]
+pub(super) struct Reported {
+    pub(super) monitor: u64,
+    pub(super) report: Report,
+}
+
+/// The registry's hold on a monitor. It stops when this is dropped.
+#[derive(Debug)]
+pub(super) struct Handle {
+    pub(super) id: u64,
+    stop: CancellationToken,
+    take_back: mpsc::Sender<()>,
+    commands: Arc<AtomicBool>,
+}
+
+impl Handle {
+    /// Asks for the application back at once.
+    pub(super) fn take_back(&self) {
+        // A full queue holds the same wish already; a closed one is a monitor that is ending.
+        let _ = self.take_back.try_send(());
+    }
+
+    /// Whether kamari commands the node.
+    pub(super) fn commands_allowed(&self) -> bool {
+        self.commands.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.commands.store(false, Ordering::Release);
+        self.stop.cancel();
+    }
+}
+
+/// What all monitors share.
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) settings: Arc<Settings>,
+    pub(super) listener: Arc<dyn NodeListener>,
+    pub(super) reports: mpsc::Sender<Reported>,
+    /// The last generation given to a link, over all nodes and monitors.
+    pub(super) generations: Arc<AtomicU64>,
+}
+
+/// The task's state.
+pub(super) struct Monitor {
+    id: u64,
+    link: NodeLink,
+    /// With the deadline of a check.
+    checks: AriClient,
+    observer: Arc<NodeObserver>,
+    world: World,
+    stop: CancellationToken,
+    orders: mpsc::Receiver<()>,
+    calls: Calls,
+    /// Why events do not arrive, or that they do and the node's state was read: then the listener was told `on_up`.
+    events: Events,
+    /// Whether the last round was bad.
+    in_trouble: bool,
+    take_back_after: Duration,
+}
+
+/// Whether the node's events arrive.
+enum Events {
+    /// The socket is not open.
+    Down(Trouble),
+    /// The socket is open, and what was there before could not be read yet.
+    Unread(Trouble),
+    /// They arrive, in order, on top of a known state.
+    Heard,
+}
+
+/// Why hearing a node ended.
+enum End {
+    Stopped,
+    TakenOver,
+}
+
+impl Monitor {
+    /// A monitor of the node behind `link`, and the registry's hold on it.
+    pub(super) fn new(id: u64, link: NodeLink, observer: Arc<NodeObserver>, world: World) -> (Self, Handle) {
+        let (take_back, orders) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        let handle = Handle { id, stop: stop.clone(), take_back, commands: Arc::clone(&link.commands) };
+        let checks = link.ari.with_deadline(world.settings.check_timeout());
+        let take_back_after = world.settings.take_back_after();
+        let monitor = Self {
+            id,
+            link,
+            checks,
+            observer,
+            world,
+            stop,
+            orders,
+            calls: Calls::default(),
+            events: Events::Down(Trouble { reason: "the event socket is not open yet".to_owned(), definite: false }),
+            in_trouble: false,
+            take_back_after,
+        };
+        (monitor, handle)
+    }
+
+    /// Runs until the handle is dropped, but not before `predecessor`, which watched the same node, has ended: the
+    /// listener hears of one at a time.
+    pub(super) async fn run(mut self, predecessor: Option<JoinHandle<()>>) {
+        if let Some(predecessor) = predecessor
+            && let Err(error) = predecessor.await
+        {
+            tracing::error!(node = %self.link.name, %error, "the node's former monitor had panicked");
+        }
+        while let End::TakenOver = self.hear().await {
+            self.stand_aside().await;
+            if self.stop.is_cancelled() {
+                return; // what is on the node is another's
+            }
+        }
+        self.tell_down("the node is no longer watched");
+        // A node that does not answer now keeps its probe, which harms nobody and is used again.
+        let _ = tokio::time::timeout(FAREWELL, probe::remove(&self.checks)).await;
+    }
+
+    /// Opens the event socket and hears the node until it is taken over or no longer wanted.
+    async fn hear(&mut self) -> End {
+        let stop = self.stop.clone();
+        let mut socket = EventSocket::spawn(&self.link.ari);
+        let mut rounds: FuturesUnordered<BoxFuture<'static, Result<Reading, Trouble>>> = FuturesUnordered::new();
+        // The first round goes out at once: a wrong address is to be named within the moment.
+        let next = tokio::time::sleep_until(Instant::now());
+        tokio::pin!(next);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return End::Stopped,
+                item = socket.recv() => match item {
+                    Some(SocketItem::Replaced) => return End::TakenOver,
+                    // The socket task ends by itself after `Replaced` only.
+                    None => return End::Stopped,
+                    Some(item) => {
+                        if self.handle(item).await && rounds.is_empty() {
+                            next.as_mut().reset(Instant::now());
+                        }
+                    }
+                },
+                Some(result) = rounds.next(), if !rounds.is_empty() => {
+                    self.finish_round(result).await;
+                    next.as_mut().reset(Instant::now() + self.pause());
+                }
+                () = &mut next, if rounds.is_empty() => {
+                    if let Some(mark) = self.mark().await {
+                        rounds.push(self.round(mark));
+                    }
+                }
+            }
+        }
+    }
+
+    /// One item of the socket. Whether the node should be asked at once.
+    async fn handle(&mut self, item: SocketItem) -> bool {
+        match item {
+            SocketItem::Up => self.resync().await,
+            SocketItem::Event(event) => {
+                self.event(&event).await;
+                false
+            }
+            SocketItem::Undecodable(error) => {
+                tracing::warn!(node = %self.link.name, %error, "an event could not be understood");
+                false
+            }
+            SocketItem::Lost { count } => {
+                tracing::warn!(node = %self.link.name, count, "events were dropped; reading the node's state anew");
+                self.resync().await
+            }
+            SocketItem::Down { reason } => {
+                self.socket_down(&reason).await;
+                true
+            }
+            // Handled by the caller.
+            SocketItem::Replaced => false,
+        }
+    }
+
+    async fn event(&mut self, event: &Arc<Event>) {
+        // What comes before the state was read will be part of it.
+        if !matches!(self.events, Events::Heard) {
+            return;
+        }
+        if event.channel_id().is_some_and(|id| id.starts_with(PROBE_PREFIX)) {
+            return;
+        }
+        self.world.listener.on_event(&self.link, event);
+        match &event.kind {
+            EventKind::StasisStart(start) => {
+                if let Some(promised) = self.calls.enter(&start.channel) {
+                    self.report(Report::Started(promised)).await;
+                }
+            }
+            EventKind::StasisEnd(end) => self.left(&end.channel.id).await,
+            EventKind::ChannelDestroyed(destroyed) => self.left(&destroyed.channel.id).await,
+            _ => {}
+        }
+    }
+
+    async fn left(&mut self, channel_id: &str) {
+        if let Some(promised) = self.calls.leave(channel_id) {
+            self.report(Report::Ended(promised)).await;
+        }
+    }
+
+    /// Reads what is in the application now, while events wait. Whether to ask the node at once.
+    async fn resync(&mut self) -> bool {
+        let stop = self.stop.clone();
+        match stop.run_until_cancelled(read_all(&self.link.ari)).await {
+            None => return false,
+            Some(Ok((about, resync))) => {
+                let difference = self.calls.replace(&resync.channels);
+                self.link.generation = self.world.generations.fetch_add(1, Ordering::Relaxed) + 1;
+                self.events = Events::Heard;
+                self.link.commands.store(true, Ordering::Release);
+                self.world.listener.on_up(&self.link, &resync);
+                self.report(Report::Up { about, difference, own: self.calls.count() }).await;
+            }
+            Some(Err(error)) => {
+                let trouble = Trouble::of("reading the node's state", &error);
+                self.tell_down(&trouble.reason);
+                self.events = Events::Unread(trouble.clone());
+                self.report(Report::SocketDown(trouble)).await;
+            }
+        }
+        true
+    }
+
+    async fn socket_down(&mut self, failure: &ConnectFailure) {
+        let trouble = Trouble::from(failure);
+        self.tell_down(&trouble.reason);
+        self.events = Events::Down(trouble.clone());
+        if *failure == ConnectFailure::ConnectionRefused {
+            // The process is gone, and its calls with it.
+            self.forget_calls().await;
+        }
+        self.report(Report::SocketDown(trouble)).await;
+    }
+
+    async fn forget_calls(&mut self) {
+        for promised in self.calls.replace(&[]).ended {
+            self.report(Report::Ended(promised)).await;
+        }
+    }
+
+    async fn finish_round(&mut self, mut result: Result<Reading, Trouble>) {
+        if let Ok(reading) = &mut result {
+            if let Ok(load) = &mut reading.load {
+                // Compared with all that is ours: Asterisk counts callers alone.
+                load.calls += self.calls.legs();
+            }
+            if let Some(clock) = reading.clock_unix_ms {
+                self.observer.clock(clock, reading.round_trip);
+            }
+            self.reconcile(reading).await;
+        }
+        let result = match (&self.events, result) {
+            (Events::Down(trouble) | Events::Unread(trouble), Ok(_)) => Err(trouble.clone()),
+            (_, result) => result,
+        };
+        self.in_trouble = result.is_err();
+        self.report(Report::Round(result)).await;
+    }
+
+    /// The node answers: reads its state if that is still to be done, or if what was polled contradicts what was heard.
+    async fn reconcile(&mut self, reading: &Reading) {
+        match self.events {
+            Events::Down(_) => {}
+            Events::Unread(_) => {
+                self.resync().await;
+            }
+            Events::Heard => {
+                if reading.in_app.as_ref().is_some_and(|ids| self.calls.contradicted_by(ids)) {
+                    tracing::warn!(node = %self.link.name, "channels and events disagree; reading the node's state anew");
+                    self.resync().await;
+                }
+            }
+        }
+    }
+
+    /// Another controller has the application: nothing is commanded until kamari takes it back.
+    async fn stand_aside(&mut self) {
+        self.link.commands.store(false, Ordering::Release);
+        self.tell_down("another controller took the node's application over");
+        self.forget_calls().await;
+        let wait = self.take_back_after.mul_f64(rand::rng().random_range(1.0..1.25));
+        self.take_back_after = (self.take_back_after * 2).min(TAKE_BACK_LIMIT);
+        self.report(Report::TakenOver { until_retry: wait }).await;
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            _ = self.orders.recv() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+
+    fn tell_down(&mut self, reason: &str) {
+        if matches!(self.events, Events::Heard) {
+            let trouble = Trouble { reason: reason.to_owned(), definite: false };
+            self.events = Events::Down(trouble);
+            self.world.listener.on_down(&self.link, reason);
+        }
+    }
+
+    async fn mark(&self) -> Option<PollMark> {
+        let (reply, mark) = oneshot::channel();
+        self.report(Report::Mark(reply)).await;
+        mark.await.ok()
+    }
+
+    async fn report(&self, report: Report) {
+        // The registry is gone only when everything ends.
+        let _ = self.world.reports.send(Reported { monitor: self.id, report }).await;
+    }
+
+    fn round(&self, mark: PollMark) -> BoxFuture<'static, Result<Reading, Trouble>> {
+        let (ari, settings) = (self.checks.clone(), Arc::clone(&self.world.settings));
+        let with_probe = matches!(self.events, Events::Heard);
+        Box::pin(async move { round::round(&ari, mark, &settings.probe_context, with_probe).await })
+    }
+
+    /// Time to the next round: the interval with a tenth of jitter, so that the pool is not asked in one burst.
+    fn pause(&self) -> Duration {
+        let interval = self.world.settings.poll_interval().mul_f64(rand::rng().random_range(0.9..1.1));
+        if self.in_trouble { interval / HASTE } else { interval }
+    }
+}
+
+/// The node's description, and what is in our application on it.
+async fn read_all(ari: &AriClient) -> Result<(About, Resync), AriError> {
+    let info = ari.asterisk().info(&[]).await?;
+    let about = About {
+        version: info.system.map(|system| system.version),
+        started_unix_ms: info.status.and_then(|status| status.startup_time.unix_ms()),
+    };
+    let application = ari.applications().get(ari.target().app()).await?;
+    let ours: HashSet<&str> = application.channel_ids.iter().map(String::as_str).collect();
+    let mut channels = Vec::new();
+    if ours.iter().any(|id| !id.starts_with(PROBE_PREFIX)) {
+        channels = ari.channels().list().await?;
+        channels.retain(|one| ours.contains(one.id.as_str()) && !one.id.starts_with(PROBE_PREFIX));
+    }
+    let heard: HashSet<&str> = application.bridge_ids.iter().map(String::as_str).collect();
+    let mut bridges = ari.bridges().list().await?;
+    bridges.retain(|one| heard.contains(one.id.as_str()) || one.id.starts_with(OWN_PREFIX));
+    Ok((about, Resync { channels, bridges }))
+}

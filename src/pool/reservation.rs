@@ -1,0 +1,319 @@
+//! Which call was promised to which node: the memory behind "the same Call-ID gets the same answer".
+//!
+//! A promise is **reserved** when a lookup is answered; it **arrives** when the node's `StasisStart` names the Call-ID;
+//! it ends by hang-up, by an outcome report, or by expiry. Until it ends, the same Call-ID gets the same answer.
+//! After a node failed the call, the promise moves to the next node of the answer, since that is where Kamailio goes.
+//!
+//! Who changes what: lookup threads add promises and move failed ones; everything else is done by the registry. The
+//! *counts* live in the balancer's load table; this table only says whose they are.
+//!
+//! Invariants: the map is bounded and never iterated on the lookup path; no guard of it outlives a method.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+
+use super::name::CallId;
+use crate::balance::{Ranked, Slot};
+
+/// The answer that a Call-ID holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Held {
+    ranked: Ranked,
+    /// Nodes at the front of `ranked` that failed the call.
+    failed: u8,
+}
+
+impl Held {
+    /// An answer that no node has failed yet.
+    pub(crate) fn new(ranked: Ranked) -> Self {
+        Self { ranked, failed: 0 }
+    }
+
+    /// The nodes of the answer, best first, without those that failed.
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.ranked.as_slice()[usize::from(self.failed)..]
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Reserved,
+    Arrived,
+}
+
+#[derive(Debug)]
+struct Promise {
+    held: Held,
+    phase: Phase,
+    /// When the node that has the promise was named, since the pool's epoch.
+    at: Duration,
+    /// Tells this promise from a later one of the same Call-ID.
+    serial: u64,
+}
+
+/// A promise that was just made, for whoever watches over its expiry.
+#[derive(Debug, Clone)]
+pub(crate) struct Made {
+    pub(crate) call_id: CallId,
+    pub(crate) slot: Slot,
+    pub(crate) at: Duration,
+    pub(crate) serial: u64,
+}
+
+/// What became of a new promise.
+#[derive(Debug)]
+pub(crate) enum Insert {
+    /// It stands.
+    Made(Made),
+    /// Another thread answered the same Call-ID first; its answer holds.
+    Raced(Held),
+    /// The table is full.
+    Full,
+}
+
+/// What a call's arrival at a node meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// It was promised here, this long ago.
+    Confirmed(Duration),
+    /// It was promised to another node, which is thereby free of it.
+    Elsewhere(Slot),
+    /// Nobody promised it, or it has been seen already.
+    Unannounced,
+}
+
+/// What a report of failure meant.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The promise, which the node had since then, has moved on to the next node of the answer.
+    Moved(Duration, Made),
+    /// There is no next node with room: the promise, which the node had since then, is over.
+    Over(Duration),
+    /// The call is known, and the node has no promise of it: it has arrived, or was tried after another.
+    NotPromised,
+    /// The call is not known.
+    Unknown,
+}
+
+/// All promises, by Call-ID.
+#[derive(Debug)]
+pub(crate) struct Reservations {
+    promises: DashMap<CallId, Promise>,
+    live: AtomicUsize,
+    limit: usize,
+    serial: AtomicU64,
+}
+
+impl Reservations {
+    /// A table that holds at most `limit` promises, arrived calls included.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { promises: DashMap::new(), live: AtomicUsize::new(0), limit, serial: AtomicU64::new(0) }
+    }
+
+    /// Promises that live now.
+    #[cfg(test)]
+    pub(crate) fn live(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// Whether one more fits.
+    pub(crate) fn has_room(&self) -> bool {
+        self.live.load(Ordering::Relaxed) < self.limit
+    }
+
+    /// The answer that this Call-ID holds, if any.
+    pub(crate) fn held(&self, call_id: &str) -> Option<Held> {
+        self.promises.get(call_id).map(|promise| promise.held)
+    }
+
+    /// Remembers that `call_id` was answered `ranked`, whose first node now has a reservation in the load table.
+    pub(crate) fn insert(&self, call_id: CallId, ranked: Ranked, now: Duration) -> Insert {
+        let Some(slot) = ranked.first() else { return Insert::Full };
+        // Counted before it is there: threads that race for the last places cannot overshoot together.
+        if self.live.fetch_add(1, Ordering::Relaxed) >= self.limit {
+            self.live.fetch_sub(1, Ordering::Relaxed);
+            return Insert::Full;
+        }
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        let made = Made { call_id: call_id.clone(), slot, at: now, serial };
+        match self.promises.entry(call_id) {
+            Entry::Occupied(entry) => {
+                self.live.fetch_sub(1, Ordering::Relaxed);
+                Insert::Raced(entry.get().held)
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(Promise { held: Held::new(ranked), phase: Phase::Reserved, at: now, serial });
+                Insert::Made(made)
+            }
+        }
+    }
+
+    /// The call was seen on the node at `slot`.
+    pub(crate) fn arrived(&self, call_id: &str, slot: Slot, now: Duration) -> Arrival {
+        let Some(mut promise) = self.promises.get_mut(call_id) else { return Arrival::Unannounced };
+        if promise.phase == Phase::Arrived {
+            return Arrival::Unannounced;
+        }
+        let Some(promised) = promise.held.slots().first().copied() else { return Arrival::Unannounced };
+        promise.phase = Phase::Arrived;
+        if promised == slot {
+            return Arrival::Confirmed(now.saturating_sub(promise.at));
+        }
+        let place = promise.held.ranked.as_slice().iter().position(|other| *other == slot);
+        promise.held.failed = place.map_or(promise.held.failed, |place| place as u8);
+        Arrival::Elsewhere(promised)
+    }
+
+    /// The call, which had arrived at `slot`, has ended.
+    pub(crate) fn ended(&self, call_id: &str) {
+        self.remove_if(call_id, |promise| promise.phase == Phase::Arrived);
+    }
+
+    /// The node at `slot` failed the call before it arrived there. `reserve` takes a place on a node if it has one.
+    pub(crate) fn failed(
+        &self,
+        call_id: &str,
+        slot: Slot,
+        now: Duration,
+        mut reserve: impl FnMut(Slot) -> bool,
+    ) -> Failure {
+        let Some(mut promise) = self.promises.get_mut(call_id) else { return Failure::Unknown };
+        if promise.phase == Phase::Arrived || promise.held.slots().first() != Some(&slot) {
+            return Failure::NotPromised;
+        }
+        let since = promise.at;
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        (promise.at, promise.serial) = (now, serial);
+        promise.held.failed += 1;
+        while let Some(next) = promise.held.slots().first().copied() {
+            if reserve(next) {
+                let made = Made { call_id: promise.key().clone(), slot: next, at: now, serial };
+                return Failure::Moved(since, made);
+            }
+            promise.held.failed += 1;
+        }
+        drop(promise);
+        self.remove_if(call_id, |promise| promise.serial == serial);
+        Failure::Over(since)
+    }
+
+    /// The promise's time is over: gone, unless the call has arrived or the promise has been renewed meanwhile.
+    /// Whether it was there and unconfirmed.
+    pub(crate) fn expire(&self, call_id: &str, serial: u64) -> bool {
+        self.remove_if(call_id, |promise| promise.serial == serial && promise.phase == Phase::Reserved)
+    }
+
+    /// The node at `slot` is no longer in the pool: no answer that would send a call there first stays. Iterates.
+    pub(crate) fn forget_node(&self, slot: Slot) {
+        self.promises.retain(|_, promise| {
+            let stays = promise.held.slots().first() != Some(&slot);
+            if !stays {
+                self.live.fetch_sub(1, Ordering::Relaxed);
+            }
+            stays
+        });
+    }
+
+    fn remove_if(&self, call_id: &str, condition: impl Fn(&Promise) -> bool) -> bool {
+        let removed = self.promises.remove_if(call_id, |_, promise| condition(promise)).is_some();
+        if removed {
+            self.live.fetch_sub(1, Ordering::Relaxed);
+        }
+        removed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rand::SeedableRng;
+    use rand::rngs::SmallRng;
+
+    use super::{Arrival, Failure, Insert, Made, Reservations};
+    use crate::balance::{Balancer, Ranked, Settings, Standing, choose};
+    use crate::pool::name::CallId;
+
+    const NOW: Duration = Duration::from_secs(5);
+
+    /// An answer over three nodes.
+    fn ranked() -> Ranked {
+        let mut balancer = Balancer::new(Settings::default());
+        for _ in 0..3 {
+            let slot = balancer.add(10).unwrap();
+            let node = balancer.node_mut(slot).unwrap();
+            node.set_standing(Standing::Up, NOW);
+            node.on_resync(0, NOW);
+        }
+        choose(&balancer.scores(NOW), &balancer.table(), NOW, &mut SmallRng::seed_from_u64(1))
+    }
+
+    fn id(text: &str) -> CallId {
+        CallId::new(text).unwrap()
+    }
+
+    fn made(table: &Reservations, text: &str, answer: Ranked) -> Made {
+        match table.insert(id(text), answer, NOW) {
+            Insert::Made(made) => made,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_same_call_gets_the_same_answer_until_it_ends() {
+        let (table, answer) = (Reservations::new(10), ranked());
+        let first = made(&table, "a", answer);
+        assert!(matches!(table.insert(id("a"), answer, NOW), Insert::Raced(_)));
+        let later = NOW + Duration::from_millis(30);
+        assert_eq!(table.arrived("a", first.slot, later), Arrival::Confirmed(Duration::from_millis(30)));
+        assert_eq!(table.arrived("a", first.slot, later), Arrival::Unannounced, "seen already");
+        assert!(!table.expire("a", first.serial), "an arrived call does not expire");
+        assert_eq!(table.held("a").unwrap().slots(), answer.as_slice());
+        table.ended("a");
+        assert!(table.held("a").is_none());
+        assert_eq!(table.live(), 0);
+    }
+
+    #[test]
+    fn a_failed_node_passes_the_promise_on() {
+        let (table, answer) = (Reservations::new(10), ranked());
+        let first = made(&table, "a", answer);
+        let slots = answer.as_slice();
+        assert!(matches!(table.failed("a", slots[1], NOW, |_| true), Failure::NotPromised), "not that node's");
+        let Failure::Moved(NOW, moved) = table.failed("a", slots[0], NOW, |_| true) else { panic!("moved") };
+        assert_eq!(moved.slot, slots[1]);
+        assert_eq!(table.held("a").unwrap().slots(), &slots[1..]);
+        assert!(!table.expire("a", first.serial), "the first promise's time does not end the second's");
+        assert!(matches!(table.failed("a", slots[1], NOW, |slot| slot != slots[2]), Failure::Over(NOW)));
+        assert_eq!((table.live(), table.held("a").is_none()), (0, true));
+    }
+
+    #[test]
+    fn a_call_may_arrive_elsewhere_before_the_report_does() {
+        let (table, answer) = (Reservations::new(10), ranked());
+        made(&table, "a", answer);
+        let slots = answer.as_slice();
+        assert_eq!(table.arrived("a", slots[2], NOW), Arrival::Elsewhere(slots[0]));
+        assert!(matches!(table.failed("a", slots[0], NOW, |_| true), Failure::NotPromised));
+        assert!(matches!(table.failed("b", slots[0], NOW, |_| true), Failure::Unknown));
+        assert_eq!(table.held("a").unwrap().slots(), &slots[2..]);
+        assert_eq!(table.arrived("b", slots[0], NOW), Arrival::Unannounced);
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_gives_places_back() {
+        let (table, answer) = (Reservations::new(2), ranked());
+        let first = made(&table, "a", answer);
+        made(&table, "b", answer);
+        assert!(matches!(table.insert(id("c"), answer, NOW), Insert::Full));
+        assert!(table.expire("a", first.serial));
+        made(&table, "c", answer);
+        table.forget_node(answer.as_slice()[1]);
+        assert_eq!(table.live(), 2, "the node is only second choice");
+        table.forget_node(answer.as_slice()[0]);
+        assert_eq!(table.live(), 0);
+    }
+}

@@ -1,0 +1,95 @@
+//! One round of checks of a node: what is asked, and what the answers mean.
+//!
+//! A node is healthy when it answers a ping, when its channels container is free (the look-up of a channel that does not
+//! exist comes back at once: a deadlocked container answers pings for hours), and when its event socket is open. The
+//! third is the monitor's knowledge; the first two are asked here, with what else is to be known each time.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::link::PROBE_PREFIX;
+use super::probe::{self, Load};
+use crate::ari::{AriClient, AriError, ConnectFailure};
+use crate::balance::PollMark;
+
+/// A round that passed.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// What was known of our own calls before the round.
+    pub(super) mark: PollMark,
+    /// The ping's round trip.
+    pub(super) round_trip: Duration,
+    /// The node's clock when it answered the ping, in milliseconds since the Unix epoch.
+    pub(super) clock_unix_ms: Option<i64>,
+    /// Ids of all channels in our application; nothing when no socket has registered it.
+    pub(super) in_app: Option<Vec<String>>,
+    /// What the probe channel read, or why it could not.
+    pub(super) load: Result<Load, String>,
+}
+
+/// A check that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// In words for the operator.
+    pub(super) reason: String,
+    /// Whether trying again will not help by itself: nothing listens there, the password is refused, it is no ARI.
+    pub(super) definite: bool,
+}
+
+impl Trouble {
+    pub(super) fn of(check: &str, error: &AriError) -> Self {
+        match error.connect_failure() {
+            Some(failure) => Self { reason: format!("{check}: {failure}"), definite: is_definite(&failure) },
+            None => Self { reason: format!("{check}: {error}"), definite: false },
+        }
+    }
+}
+
+impl From<&ConnectFailure> for Trouble {
+    fn from(failure: &ConnectFailure) -> Self {
+        Self { reason: format!("event socket: {failure}"), definite: is_definite(failure) }
+    }
+}
+
+fn is_definite(failure: &ConnectFailure) -> bool {
+    matches!(
+        failure,
+        ConnectFailure::ConnectionRefused
+            | ConnectFailure::Unresolvable(_)
+            | ConnectFailure::Tls(_)
+            | ConnectFailure::NotAri(_)
+            | ConnectFailure::PasswordRefused
+            | ConnectFailure::Forbidden(_)
+            | ConnectFailure::Garbage(_)
+    )
+}
+
+/// Asks all that is asked each time. `ari` has the deadline of a check; the load is read only `with_probe`, since the probe
+/// channel needs the application to be registered.
+pub(super) async fn round(
+    ari: &AriClient,
+    mark: PollMark,
+    probe_context: &str,
+    with_probe: bool,
+) -> Result<Reading, Trouble> {
+    let asked = Instant::now();
+    let ping = ari.asterisk().ping().await.map_err(|error| Trouble::of("ping", &error))?;
+    let round_trip = asked.elapsed();
+    let clock_unix_ms = ping.timestamp.unix_ms();
+    match ari.channels().get(&format!("{PROBE_PREFIX}absent")).await {
+        Ok(_) => {
+            let reason = "channels: the node knows a channel that does not exist".to_owned();
+            return Err(Trouble { reason, definite: true });
+        }
+        Err(error) if error.is_gone() => {}
+        Err(error) => return Err(Trouble::of("channels", &error)),
+    }
+    let in_app = match ari.applications().get(ari.target().app()).await {
+        Ok(application) => Some(application.channel_ids),
+        Err(error) if error.is_gone() => None,
+        Err(error) => return Err(Trouble::of("application", &error)),
+    };
+    let load = if with_probe { probe::read(ari, probe_context).await } else { Err("no event socket".to_owned()) };
+    Ok(Reading { mark, round_trip, clock_unix_ms, in_app, load })
+}

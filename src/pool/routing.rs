@@ -1,0 +1,167 @@
+//! The lookup's side of the pool: read the snapshot, choose, promise. Never waits, never logs.
+//!
+//! Shared by all lookup threads. What the registry must know of a promise goes into a queue that it empties at its next
+//! tick; nobody is woken for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use rand::Rng;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::name::{CallId, NodeName};
+use super::reservation::{Failure, Held, Insert, Made, Reservations};
+use super::snapshot::{Snapshot, Target};
+use crate::balance::{self, LoadTable, Placement, Slot};
+
+/// What lookup threads tell the registry, in order.
+#[derive(Debug)]
+pub(crate) enum Note {
+    /// A call was promised to a node.
+    Made(Made),
+    /// A place was taken on a node and is not needed after all.
+    GiveBack(Slot),
+    /// A node failed a call.
+    Failed {
+        slot: Slot,
+        /// The SIP code.
+        code: u16,
+        /// When the call was promised to the node, if it still was.
+        promised_at: Option<Duration>,
+    },
+}
+
+/// An answer to a lookup.
+#[derive(Debug)]
+pub enum Answer {
+    /// These nodes, best first; the first has the promise.
+    Routed(Routed),
+    /// Nobody can take the call.
+    Refused {
+        /// Why, in a few words.
+        why: &'static str,
+        /// Seconds after which trying again makes sense.
+        retry_after_s: u32,
+    },
+}
+
+/// The nodes of an answer.
+#[derive(Debug)]
+pub struct Routed {
+    snapshot: Guard<Arc<Snapshot>>,
+    held: Held,
+    /// Whether this Call-ID had its answer already.
+    pub repeated: bool,
+}
+
+impl Routed {
+    /// The nodes, best first: at least one, at most five.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.held.slots().iter().filter_map(|slot| self.snapshot.target(*slot))
+    }
+}
+
+/// Answers lookups. Shared by the lookup threads.
+#[derive(Debug)]
+pub struct Routing {
+    pub(super) snapshot: ArcSwap<Snapshot>,
+    pub(super) table: Arc<LoadTable>,
+    pub(super) reservations: Reservations,
+    pub(super) notes: mpsc::UnboundedSender<Note>,
+    /// Rings the registry for what cannot wait until its tick.
+    pub(super) bell: tokio::sync::Notify,
+    pub(super) epoch: Instant,
+    pub(super) reservation: Duration,
+}
+
+impl Routing {
+    /// How long a promise lasts when the call does not arrive.
+    pub fn reservation(&self) -> Duration {
+        self.reservation
+    }
+
+    /// The pool as lookups see it now.
+    pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
+        self.snapshot.load()
+    }
+
+    /// The nodes for one call. `call_id` must be a valid Call-ID ([`CallId::check`]). The same one gets the same answer
+    /// while its promise lives, save that nodes which failed the call, or left the pool, are no longer in it.
+    pub fn route(&self, call_id: &str, rng: &mut impl Rng) -> Answer {
+        let snapshot = self.snapshot.load();
+        if let Some(held) = self.reservations.held(call_id) {
+            return repeat(snapshot, held);
+        }
+        let Ok(owned) = CallId::new(call_id) else {
+            return Answer::Refused { why: "not a Call-ID", retry_after_s: 1 };
+        };
+        if !self.reservations.has_room() {
+            return table_full();
+        }
+        let now = self.epoch.elapsed();
+        let ranked = match balance::place(&snapshot.scores, &self.table, now, rng) {
+            Placement::Routed(ranked) => ranked,
+            Placement::Refused { why, retry_after_s } => return Answer::Refused { why: why.as_str(), retry_after_s },
+        };
+        match self.reservations.insert(owned, ranked, now) {
+            Insert::Made(made) => {
+                self.tell(Note::Made(made));
+                Answer::Routed(Routed { snapshot, held: Held::new(ranked), repeated: false })
+            }
+            Insert::Raced(held) => {
+                self.give_back(ranked.first());
+                repeat(snapshot, held)
+            }
+            Insert::Full => {
+                self.give_back(ranked.first());
+                table_full()
+            }
+        }
+    }
+
+    /// Kamailio's report that `node` failed the call with a SIP `code`. If the call had not arrived there, its promise
+    /// moves to the next node of the answer. Whether the call is known.
+    pub fn failed(&self, call_id: &str, node: &NodeName, code: u16) -> bool {
+        let snapshot = self.snapshot.load();
+        let Some(slot) = snapshot.slot(node.as_str()) else { return false };
+        let reserve = |next| balance::reserve(&snapshot.scores, &self.table, next);
+        let promised_at = match self.reservations.failed(call_id, slot, self.epoch.elapsed(), reserve) {
+            Failure::Unknown => return false,
+            Failure::NotPromised => None,
+            Failure::Over(since) => Some(since),
+            Failure::Moved(since, made) => {
+                self.tell(Note::Made(made));
+                Some(since)
+            }
+        };
+        self.tell(Note::Failed { slot, code, promised_at });
+        self.bell.notify_one();
+        true
+    }
+
+    fn give_back(&self, slot: Option<Slot>) {
+        if let Some(slot) = slot {
+            self.tell(Note::GiveBack(slot));
+        }
+    }
+
+    fn tell(&self, note: Note) {
+        // The registry is gone only when the process is about to be; counts do not matter then.
+        let _ = self.notes.send(note);
+    }
+}
+
+fn repeat(snapshot: Guard<Arc<Snapshot>>, held: Held) -> Answer {
+    let routed = Routed { snapshot, held, repeated: true };
+    if routed.targets().next().is_some() {
+        return Answer::Routed(routed);
+    }
+    // Its nodes left the pool a moment ago, and the registry is about to drop the promise.
+    Answer::Refused { why: "the chosen node was removed", retry_after_s: 1 }
+}
+
+fn table_full() -> Answer {
+    Answer::Refused { why: "too many calls at once", retry_after_s: 1 }
+}
