@@ -28,6 +28,8 @@ pub struct LookupMetrics {
     pub outcomes_unknown: IntCounter,
     /// Reports that made no sense (400).
     pub outcomes_invalid: IntCounter,
+    /// Connections closed at once because the most that may be open were.
+    pub connections_refused: IntCounter,
 }
 
 impl LookupMetrics {
@@ -57,6 +59,10 @@ impl LookupMetrics {
             outcomes_known: outcomes.with_label_values(&["known"]),
             outcomes_unknown: outcomes.with_label_values(&["unknown"]),
             outcomes_invalid: outcomes.with_label_values(&["invalid"]),
+            connections_refused: registrar.counter(
+                "kamari_lookup_connections_refused_total",
+                "Connections to the lookup that were closed at once because too many were open.",
+            )?,
         })
     }
 }

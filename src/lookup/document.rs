@@ -1,0 +1,119 @@
+//! The answer as Kamailio's `rtjson` module reads it.
+//!
+//! Written by hand, byte by byte, since every text in it is already free of what JSON would need escaped: node names and
+//! addresses by their types, user and domain by `uri`. The tests parse it again with a real parser.
+
+use super::query::Query;
+use super::uri::write_user;
+use crate::pool::{Routed, Target};
+
+/// Room for a usual answer, so that writing it allocates once.
+const USUAL_SIZE: usize = 1_024;
+
+/// The routes of an answer, best first, with the node that holds the promise.
+pub(super) fn routes(query: &Query<'_>, routed: &Routed, reserved_ms: u128) -> Vec<u8> {
+    write_routes(query, routed.targets(), reserved_ms)
+}
+
+fn write_routes<'a>(query: &Query<'_>, targets: impl Iterator<Item = &'a Target>, reserved_ms: u128) -> Vec<u8> {
+    let mut out = Vec::with_capacity(USUAL_SIZE);
+    out.extend_from_slice(br#"{"version":"1.0","routing":"serial","routes":["#);
+    let mut first = None;
+    for target in targets {
+        out.extend_from_slice(if first.is_none() { b"{" } else { b",{" });
+        first.get_or_insert(target);
+        if let Some(domain) = &query.domain {
+            out.extend_from_slice(br#""uri":"sip:"#);
+            if let Some(user) = &query.user {
+                write_user(&mut out, user);
+                out.push(b'@');
+            }
+            out.extend_from_slice(domain.as_bytes());
+            out.extend_from_slice(br#"","#);
+        }
+        out.extend_from_slice(br#""dst_uri":""#);
+        out.extend_from_slice(target.sip.as_str().as_bytes());
+        out.extend_from_slice(br#"","node":""#);
+        out.extend_from_slice(target.name.as_str().as_bytes());
+        out.extend_from_slice(br#""}"#);
+    }
+    out.push(b']');
+    if let Some(target) = first {
+        out.extend_from_slice(br#","call":{"node":""#);
+        out.extend_from_slice(target.name.as_str().as_bytes());
+        out.extend_from_slice(br#"","reserved_ms":"#);
+        out.extend_from_slice(reserved_ms.to_string().as_bytes());
+        out.push(b'}');
+    }
+    out.push(b'}');
+    out
+}
+
+/// An answer without a route: Kamailio is to refuse the call with this code. `reason` comes from the code, never from
+/// the network.
+pub(super) fn reject(reason: &'static str, retry_after_s: u32) -> Vec<u8> {
+    format!(
+        r#"{{"version":"1.0","routing":"serial","routes":[],"reject":{{"code":503,"reason":"{reason}","retry_after":{retry_after_s}}}}}"#
+    )
+    .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::super::query::{DOMAIN_LIMIT, Query, USER_LIMIT};
+    use super::{reject, write_routes};
+    use crate::balance::MAX_ROUTES;
+    use crate::pool::{NodeName, SipUri, Target};
+
+    fn target(name: &str, sip: &str) -> Target {
+        Target { name: NodeName::new(name).unwrap(), sip: SipUri::new(sip).unwrap() }
+    }
+
+    #[test]
+    fn an_answer_reads_as_rtjson() {
+        let targets = [target("ast1", "sip:127.101.1.1:5060"), target("ast2", "sip:127.101.1.2:5060")];
+        let query = Query::parse("call_id=1&user=600&domain=example.test").unwrap();
+        let text = String::from_utf8(write_routes(&query, targets.iter(), 10_000)).unwrap();
+        insta::assert_snapshot!(text, @r#"{"version":"1.0","routing":"serial","routes":[{"uri":"sip:600@example.test","dst_uri":"sip:127.101.1.1:5060","node":"ast1"},{"uri":"sip:600@example.test","dst_uri":"sip:127.101.1.2:5060","node":"ast2"}],"call":{"node":"ast1","reserved_ms":10000}}"#);
+        let bare = Query::parse("call_id=1&user=600").unwrap();
+        let text = String::from_utf8(write_routes(&bare, targets[..1].iter(), 10_000)).unwrap();
+        insta::assert_snapshot!(text, @r#"{"version":"1.0","routing":"serial","routes":[{"dst_uri":"sip:127.101.1.1:5060","node":"ast1"}],"call":{"node":"ast1","reserved_ms":10000}}"#);
+    }
+
+    #[test]
+    fn a_reject_reads_as_json() {
+        let value: Value = serde_json::from_slice(&reject("all nodes are full", 3)).unwrap();
+        assert_eq!(value["routes"], Value::Array(vec![]));
+        assert_eq!((&value["reject"]["code"], &value["reject"]["retry_after"]), (&503.into(), &3.into()));
+    }
+
+    #[test]
+    fn the_largest_answer_fits_the_smallest_kamailio() {
+        let label = "a".repeat(63);
+        let domain = format!("{label}.{label}.{label}.{}", "a".repeat(DOMAIN_LIMIT - 192));
+        let query = format!("call_id=1&user={}&domain={domain}", "%ff".repeat(USER_LIMIT));
+        let query = Query::parse(&query).unwrap();
+        let sip = format!("sip:{label}.{label}.{}:5060;transport=udp", "a".repeat(200 - 128 - 5 - 14 - 4));
+        let targets = vec![target(&label, &sip); MAX_ROUTES];
+        let size = write_routes(&query, targets.iter(), 120_000).len();
+        assert!(size < 8_192, "{size} bytes");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_user_sends_comes_back_as_one_json_string(user in proptest::collection::vec(any::<u8>(), 1..USER_LIMIT)) {
+            let encoded = percent_encoding::percent_encode(&user, percent_encoding::NON_ALPHANUMERIC);
+            let text = format!("call_id=1&user={encoded}&domain=example.test");
+            let Ok(query) = Query::parse(&text) else { return Ok(()) };
+            let document = write_routes(&query, [target("n", "sip:h")].iter(), 1);
+            prop_assert!(document.iter().all(|byte| (0x20..0x7f).contains(byte)));
+            let value: Value = serde_json::from_slice(&document).unwrap();
+            let uri = value["routes"][0]["uri"].as_str().unwrap();
+            let inner = uri.strip_prefix("sip:").and_then(|rest| rest.strip_suffix("@example.test")).unwrap();
+            prop_assert!(!inner.contains(['@', '<', '>', '"', '\\', ';', ':', ' ']));
+        }
+    }
+}

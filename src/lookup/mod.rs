@@ -1,0 +1,18 @@
+//! Kamailio's question, asked for every INVITE: which nodes shall take this call?
+//!
+//! `GET /v1/route` -> `query` (read by slice, every field held to length and alphabet) -> [`Routing`](crate::pool::Routing)
+//! (snapshot, choice, promise) -> `document` (rtjson). `POST /v1/outcome` tells of a route that failed. `server` owns the
+//! listener and its threads.
+//!
+//! Invariants: an answer never waits for another task and never logs; whatever a caller sends, the status is 200 or 400,
+//! and the document is one JSON object of plain ASCII below 8 KiB, the smallest buffer a supported Kamailio has.
+
+mod document;
+mod handler;
+mod query;
+mod server;
+mod settings;
+mod uri;
+
+pub use server::{LookupError, Running, Server};
+pub use settings::Settings;

@@ -1,0 +1,158 @@
+//! Kamailio's question, read by slice: nothing is copied unless it was percent-encoded.
+//!
+//! Everything here may come from a caller on the open Internet. Each field is held to a length and an alphabet, and the
+//! refusal names the field. Keys that are not known are passed over, so that an older kamari serves a newer Kamailio
+//! configuration.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+use super::uri;
+use crate::invalid::Invalid;
+use crate::pool::CallId;
+
+/// Longest user part, in bytes. Five of them, each byte escaped, fit the document.
+pub(super) const USER_LIMIT: usize = 128;
+/// Longest domain, in bytes: DNS's limit.
+pub(super) const DOMAIN_LIMIT: usize = 253;
+/// Longest `from` and `to`, in bytes.
+const ADDRESS_LIMIT: usize = 512;
+/// Longest `src`, in bytes: an IPv6 address in brackets, with a port.
+const SOURCE_LIMIT: usize = 64;
+
+/// One question. `from`, `to` and `src` are checked and not kept: routing sees performance, never who calls whom.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Query<'a> {
+    /// The Call-ID, valid.
+    pub(super) call_id: Cow<'a, str>,
+    /// User part of the request URI as it was on the wire, without control characters.
+    pub(super) user: Option<Cow<'a, [u8]>>,
+    /// Domain of the request URI: a host name or an address.
+    pub(super) domain: Option<Cow<'a, str>>,
+}
+
+impl<'a> Query<'a> {
+    /// Reads the part of a request target behind `?`.
+    pub(super) fn parse(query: &'a str) -> Result<Self, Invalid> {
+        let (mut call_id, mut user, mut domain) = (None, None, None);
+        let (mut from, mut to, mut src) = (None, None, None);
+        for pair in query.split('&') {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let field = match key {
+                "call_id" => &mut call_id,
+                "user" => &mut user,
+                "domain" => &mut domain,
+                "from" => &mut from,
+                "to" => &mut to,
+                "src" => &mut src,
+                _ => continue,
+            };
+            if field.replace(value).is_some() {
+                return Err(Invalid::new(key, "the field once", "it twice"));
+            }
+        }
+        let call_id = text("call_id", call_id.unwrap_or(""))?;
+        CallId::check(&call_id)?;
+        let user = given("user", user)?;
+        if let Some(user) = &user
+            && (user.len() > USER_LIMIT || !uri::is_user(user))
+        {
+            return Err(Invalid::new("user", "at most 128 bytes without control characters", lossy(user)));
+        }
+        let domain = match domain {
+            None | Some("") => None,
+            Some(value) => Some(text("domain", value)?),
+        };
+        if let Some(domain) = &domain
+            && (domain.len() > DOMAIN_LIMIT || !uri::is_domain(domain))
+        {
+            return Err(Invalid::new("domain", "a host name or an IP address (IPv6 in brackets)", domain));
+        }
+        for (name, value) in [("from", from), ("to", to)] {
+            if let Some(bytes) = given(name, value)?
+                && (bytes.len() > ADDRESS_LIMIT || bytes.iter().any(u8::is_ascii_control))
+            {
+                return Err(Invalid::new(name, "at most 512 bytes without control characters", lossy(&bytes)));
+            }
+        }
+        if let Some(bytes) = given("src", src)? {
+            let address = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b'[' | b']');
+            if bytes.len() > SOURCE_LIMIT || !bytes.iter().all(address) {
+                return Err(Invalid::new("src", "an IP address", lossy(&bytes)));
+            }
+        }
+        Ok(Self { call_id, user, domain })
+    }
+}
+
+/// The bytes of an optional field; an empty one counts as not given, since Kamailio writes nothing for what it lacks.
+fn given<'a>(field: &str, value: Option<&'a str>) -> Result<Option<Cow<'a, [u8]>>, Invalid> {
+    match value {
+        None | Some("") => Ok(None),
+        Some(value) => decode(field, value).map(Some),
+    }
+}
+
+/// Undoes percent-encoding. `+` stays `+` (RFC 3986): it begins telephone numbers.
+fn decode<'a>(field: &str, value: &'a str) -> Result<Cow<'a, [u8]>, Invalid> {
+    if !uri::escapes_are_whole(value.as_bytes()) {
+        return Err(Invalid::new(field, "percent-encoding with two hexadecimal digits", value));
+    }
+    Ok(Cow::from(percent_decode_str(value)))
+}
+
+fn text<'a>(field: &str, value: &'a str) -> Result<Cow<'a, str>, Invalid> {
+    let refuse = |bytes: &[u8]| Invalid::new(field, "UTF-8 text", lossy(bytes));
+    match decode(field, value)? {
+        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| refuse(bytes)),
+        Cow::Owned(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(Cow::Owned(text)),
+            Err(error) => Err(refuse(error.as_bytes())),
+        },
+    }
+}
+
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Query;
+
+    fn refused(query: &str) -> String {
+        Query::parse(query).expect_err(query).field
+    }
+
+    #[test]
+    fn a_question_is_read_without_copies() {
+        let query =
+            Query::parse("call_id=a84b%40h&from=sip:a@b&to=x&user=+4930&domain=example.test&src=::1&new=1").unwrap();
+        assert_eq!(query.call_id, "a84b@h");
+        assert_eq!(query.user.as_deref(), Some(&b"+4930"[..]));
+        assert_eq!(query.domain.as_deref(), Some("example.test"));
+        assert!(matches!(query.domain, Some(std::borrow::Cow::Borrowed(_))));
+        let bare = Query::parse("call_id=1&user=&domain=").unwrap();
+        assert_eq!((bare.user, bare.domain), (None, None));
+    }
+
+    #[test]
+    fn each_field_is_refused_by_its_name() {
+        for query in ["", "x=1", "call_id", "call_id=", "call_id=a%20b", "call_id=%0d%0a", "call_id=%zz", "call_id=%e9"]
+        {
+            assert_eq!(refused(query), "call_id");
+        }
+        assert_eq!(refused(&format!("call_id={}", "x".repeat(257))), "call_id");
+        assert_eq!(refused("call_id=1&call_id=2"), "call_id");
+        for user in ["%00", "a%0d%0aVia:x", "%7f", "a%2500", &"x".repeat(129)] {
+            assert_eq!(refused(&format!("call_id=1&user={user}")), "user");
+        }
+        for domain in ["a%20b", "a%22b", "a%3e", "a;x", "%ff", "a:5060", "[::1", "[x]", &"a.".repeat(127)] {
+            assert_eq!(refused(&format!("call_id=1&domain={domain}")), "domain");
+        }
+        assert_eq!(refused("call_id=1&from=%0a"), "from");
+        assert_eq!(refused(&format!("call_id=1&to={}", "x".repeat(513))), "to");
+        assert_eq!(refused("call_id=1&src=localhost"), "src");
+    }
+}
