@@ -40,3 +40,25 @@ ari() {
     curl --silent --show-error --fail --max-time 10 --user "kamari:$(<"$RUN/ari-password")" --request "$method" \
         "http://$(node_address "$n"):8088/ari$path" "$@"
 }
+
+# Waits until no running node holds a channel or a bridge; fails with what is left.
+assert_empty() {
+    local file n
+    for file in "$RUN"/pids/node*; do
+        [[ -e $file ]] || continue
+        n=${file##*/node}
+        ! alive "node$n" || until_empty "$n"
+    done
+}
+
+until_empty() {
+    local n=$1 began=$SECONDS
+    until [[ $(ari "$n" GET /channels) == '[]' && $(ari "$n" GET /bridges) == '[]' ]]; do
+        if ((SECONDS - began >= 10)); then
+            ari "$n" GET /channels >&2
+            ari "$n" GET /bridges >&2
+            die "node$n still holds this after 10 s"
+        fi
+        sleep 0.05
+    done
+}

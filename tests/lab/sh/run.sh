@@ -158,3 +158,17 @@ down() {
     until_true 20 "the lab to end" test ! -e "$RUN"
     rm -f "$RUNTIME/.shell"
 }
+
+# Copies the logs and configurations of the lab to target/lab-logs/NAME-TIME and prints that place.
+keep_logs() {
+    local place
+    place=$REPO/target/lab-logs/$1-$(date +%Y%m%dT%H%M%S)
+    mkdir -p "$place"
+    (
+        cd "$RUN"
+        # Sockets, fifos and databases have no place among logs.
+        find . -type f ! -path '*/db/*' ! -path '*/spool/*' ! -path '*/cache/*' ! -name ari-password -print0 |
+            tar --create --null --files-from=- | tar --extract --directory="$place"
+    )
+    echo "$place"
+}

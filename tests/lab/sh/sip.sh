@@ -1,0 +1,16 @@
+# SIP clients: SIPp with the scenarios beside this file, and Kamailio's user store.
+
+# sipp NAME SCENARIO TARGET [sipp options]: runs SIPp to its end, in the run directory's NAME/, where it leaves
+# messages.csv (one line per SIP message), answers.log (who answered), errors.log and screen.log.
+# Exits with SIPp's code: 0 all calls went as the scenario says, 1 some did not, else it could not run.
+sipp() {
+    local name=$1 scenario=$2 target=$3 path code=0
+    shift 3
+    path=$(lab_root forky)
+    mkdir -p "$RUN/$name"
+    # shellcheck disable=SC2016
+    spawn "$name" chroot "$path" bash -c 'cd "$1"; shift; sipp "$@" >screen.log 2>stderr.log; echo $? >exit.tmp; mv exit.tmp exit' \
+        sipp "/lab/$name" "$target" -sf "/src/tests/lab/scenarios/$scenario.xml" -nostdin \
+        -trace_shortmsg -shortmessage_file messages.csv -trace_logs -log_file answers.log \
+        -trace_err -error_file errors.log "$@"
+}
