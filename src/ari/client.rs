@@ -233,10 +233,11 @@ fn is_json(headers: &HeaderMap) -> bool {
     content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-/// The reason that an error answer gives: `{"message": "..."}`. Empty when there is none.
+/// The reason that an error answer gives: `{"message": "..."}`, or `error` for a few of them. Empty when there is none.
 pub(super) fn message(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Refusal {
+        #[serde(alias = "error")]
         message: String,
     }
     let refusal = serde_json::from_slice::<Refusal>(body).map(|refusal| refusal.message).unwrap_or_default();

@@ -102,12 +102,21 @@ pub enum AriError {
 }
 
 impl AriError {
-    /// The object is gone: 404, or 400 when adding a channel to a bridge. An ordinary end, not a failure.
+    /// The object is gone: 404, or 400 when a channel is added to or taken from a bridge. An ordinary end, not a failure.
     pub fn is_gone(&self) -> bool {
-        matches!(
-            self,
-            Self::Status { status: 404, .. } | Self::Status { status: 400, operation: "bridges.add_channel", .. }
-        )
+        match self {
+            Self::Status { status: 404, .. } => !self.is_no_such_variable(),
+            Self::Status { status: 400, operation, message } => {
+                matches!(*operation, "bridges.add_channel" | "bridges.remove_channel") && message == "Channel not found"
+            }
+            _ => false,
+        }
+    }
+
+    /// The object is there, and has no variable of that name.
+    pub fn is_no_such_variable(&self) -> bool {
+        // Asterisk answers 404 to this as to a channel that is gone; only its words tell them apart.
+        matches!(self, Self::Status { status: 404, message, .. } if message == "Provided variable was not found")
     }
 
     /// The channel is not in Stasis (any more): 409 or 422. An ordinary end, not a failure.
@@ -167,6 +176,10 @@ pub(super) fn from_causes(error: &(dyn std::error::Error + 'static)) -> ConnectF
             if error.is_parse() {
                 return ConnectFailure::NotAri("it does not speak HTTP".to_owned());
             }
+            // The library has no other name for this: the peer spoke before it was asked.
+            if error.to_string().contains("unexpected message") {
+                return ConnectFailure::NotAri("it speaks before it is asked, as no HTTP server does".to_owned());
+            }
             if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
                 return ConnectFailure::Closed;
             }
@@ -176,7 +189,8 @@ pub(super) fn from_causes(error: &(dyn std::error::Error + 'static)) -> ConnectF
         }
     }
     let deepest = causes.last().map_or_else(String::new, ToString::to_string);
-    if causes.iter().any(|cause| cause.to_string().contains("dns error")) {
+    // The standard library has no kind for a name that does not resolve, only these words.
+    if deepest.contains("failed to lookup address") {
         return ConnectFailure::Unresolvable(deepest);
     }
     ConnectFailure::Unreachable(deepest)

@@ -131,14 +131,14 @@ impl Channels<'_> {
         self.0.run(SEND_DTMF.at(&[channel_id]).json(dtmf)).await
     }
 
-    /// Mute a channel.
-    pub async fn mute(&self, channel_id: &str, direction: Option<&str>) -> Result<(), AriError> {
+    /// Mute a channel: `in` from the far end, `out` to it, or `both`.
+    pub async fn mute(&self, channel_id: &str, direction: &str) -> Result<(), AriError> {
         self.0.run(MUTE.at(&[channel_id]).field("direction", direction)).await
     }
 
-    /// Unmute a channel.
-    pub async fn unmute(&self, channel_id: &str, direction: Option<&str>) -> Result<(), AriError> {
-        self.0.run(UNMUTE.at(&[channel_id]).query("direction", direction)).await
+    /// Unmute a channel: `in` from the far end, `out` to it, or `both`.
+    pub async fn unmute(&self, channel_id: &str, direction: &str) -> Result<(), AriError> {
+        self.0.run(UNMUTE.at(&[channel_id]).query("direction", [direction])).await
     }
 
     /// Hold a channel.

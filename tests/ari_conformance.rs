@@ -1,0 +1,12 @@
+//! `ari` held against Asterisk: against what real nodes were recorded to say, against the fake node's faults, and against a
+//! real node with its own documentation.
+
+#[path = "ari_conformance/calls.rs"]
+mod calls;
+#[path = "ari_conformance/faults.rs"]
+mod faults;
+#[path = "ari_conformance/recorded.rs"]
+mod recorded;
+#[path = "ari_conformance/subject.rs"]
+mod subject;
+mod support;

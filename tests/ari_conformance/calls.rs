@@ -1,0 +1,175 @@
+//! How calls go, in the order and with the refusals that Asterisk has. Each body runs on the fake node, and on a real one.
+
+use kamari::ari::model::ChannelState;
+use kamari::ari::rest::{bridges, channels};
+
+use crate::subject::Subject;
+use crate::support::fake_node::{FakeNode, IncomingCall};
+
+/// A caller is answered, hears two prompts one after the other, and is hung up with another one waiting.
+pub(crate) async fn a_caller_is_served(subject: &mut Subject, caller: &str) {
+    let client = subject.client.clone();
+    subject.wait("StasisStart", caller).await;
+    client.channels().answer(caller).await.expect("answered");
+    client.channels().answer(caller).await.expect("answered already is no error");
+    subject.wait("ChannelStateChange", caller).await;
+    assert_eq!(client.channels().get(caller).await.expect("there").state, ChannelState::Up);
+
+    let play = channels::Play { media: vec!["sound:beep".to_owned()], ..channels::Play::default() };
+    let long = channels::Play { media: vec!["sound:tt-monkeys".to_owned()], ..channels::Play::default() };
+    client.channels().play_with_id(caller, "p-1", &play).await.expect("queued");
+    client.channels().play_with_id(caller, "p-2", &play).await.expect("queued");
+    subject.wait("PlaybackFinished", "p-2").await;
+    client.channels().play_with_id(caller, "p-3", &long).await.expect("queued");
+    client.channels().play_with_id(caller, "p-4", &long).await.expect("queued");
+    subject.wait("PlaybackStarted", "p-3").await;
+    client.channels().hangup(caller, None).await.expect("hung up");
+    subject.wait("StasisEnd", caller).await;
+    let expected = [
+        "StasisStart",
+        "ChannelStateChange Up",
+        "PlaybackStarted p-1 playing",
+        "PlaybackFinished p-1 done",
+        "PlaybackStarted p-2 playing",
+        "PlaybackFinished p-2 done",
+        "PlaybackStarted p-3 playing",
+        "ChannelHangupRequest",
+        "PlaybackFinished p-3 failed",
+        "PlaybackStarted p-4 playing",
+        "PlaybackFinished p-4 failed",
+        "StasisEnd",
+    ];
+    assert_eq!(subject.story(caller), expected);
+    gone(subject, caller).await;
+}
+
+/// Every operation on a channel that is gone says so.
+async fn gone(subject: &Subject, channel: &str) {
+    let client = &subject.client;
+    // The channel itself goes a moment after it has left Stasis.
+    while client.channels().get(channel).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let play = channels::Play { media: vec!["sound:beep".to_owned()], ..channels::Play::default() };
+    assert!(client.channels().answer(channel).await.is_err_and(|error| error.is_gone()));
+    assert!(client.channels().hangup(channel, None).await.is_err_and(|error| error.is_gone()));
+    assert!(client.channels().play_with_id(channel, "p-9", &play).await.is_err_and(|error| error.is_gone()));
+    let bridge = client.bridges().create_with_id("b-gone", &bridges::CreateBridge::default()).await.expect("made");
+    let added = client.bridges().add_channel(&bridge.id, &bridges::AddChannel::of(channel)).await;
+    assert!(added.is_err_and(|error| error.is_gone()), "a channel that is gone cannot be added");
+    client.bridges().destroy(&bridge.id).await.expect("destroyed");
+    assert!(client.bridges().destroy(&bridge.id).await.is_err_and(|error| error.is_gone()));
+}
+
+/// A channel is made, dialled, answered, bridged and let go.
+pub(crate) async fn a_leg_is_dialled(subject: &mut Subject, endpoint: &str) {
+    let client = subject.client.clone();
+    let app = client.target().app().to_owned();
+    let create = channels::Create {
+        endpoint: endpoint.to_owned(),
+        app,
+        channel_id: Some("leg-1".to_owned()),
+        ..channels::Create::default()
+    };
+    assert_eq!(client.channels().create(&create).await.expect("made").state, ChannelState::Down);
+    let again = client.channels().create(&create).await.expect_err("an id is used once");
+    assert!(again.to_string().starts_with("channels.create: 409 "), "{again}");
+    subject.wait("StasisStart", "leg-1").await;
+    client.channels().dial("leg-1", &channels::Dial::default()).await.expect("dialled");
+    subject.event(|event| event.channel().is_some_and(|leg| leg.id == "leg-1" && leg.state == ChannelState::Up)).await;
+    assert!(
+        client.channels().dial("leg-1", &channels::Dial::default()).await.is_err_and(|error| error.is_not_in_stasis())
+    );
+
+    let room =
+        bridges::CreateBridge { kind: Some("mixing".to_owned()), name: Some("room".to_owned()), ..Default::default() };
+    client.bridges().create_with_id("b-1", &room).await.expect("made");
+    client.bridges().add_channel("b-1", &bridges::AddChannel::of("leg-1")).await.expect("added");
+    subject.wait("ChannelEnteredBridge", "leg-1").await;
+    assert_eq!(client.bridges().get("b-1").await.expect("there").channels, ["leg-1"]);
+    let application = client.applications().get(client.target().app()).await.expect("registered");
+    assert!(
+        application.channel_ids.contains(&"leg-1".to_owned()) && application.bridge_ids.contains(&"b-1".to_owned())
+    );
+
+    client.bridges().destroy("b-1").await.expect("destroyed");
+    subject.wait("ChannelLeftBridge", "leg-1").await;
+    assert_eq!(client.channels().get("leg-1").await.expect("its bridge is gone, not it").state, ChannelState::Up);
+    client.channels().hangup("leg-1", None).await.expect("hung up");
+    subject.wait("ChannelDestroyed", "leg-1").await;
+    let expected = [
+        "StasisStart",
+        "Dial",
+        "ChannelStateChange Ringing",
+        "Dial RINGING",
+        "ChannelStateChange Up",
+        "Dial ANSWER",
+        "ChannelEnteredBridge",
+        "ChannelLeftBridge",
+        "ChannelHangupRequest",
+        "StasisEnd",
+        "ChannelDestroyed",
+    ];
+    assert_eq!(subject.story("leg-1"), expected);
+}
+
+/// Variables are set and read, with any text in them; one that was never set is not a channel that is gone.
+pub(crate) async fn variables_keep_their_text(subject: &Subject, channel: &str) {
+    let client = &subject.client;
+    for text in ["plain", "a,b&c=d/e?f#g", "\"quoted\" \\ ${EXTEN}", "žluťoučký 📞", ""] {
+        client.channels().set_variable(channel, "TEXT", text).await.expect("set");
+        let read = client.channels().variable(channel, "TEXT").await;
+        if text.is_empty() {
+            // Asterisk forgets a variable that is set to nothing, or keeps it empty, by version.
+            assert!(read.is_ok_and(|variable| variable.value.is_empty()) || !text.is_empty());
+        } else {
+            assert_eq!(read.expect("set").value, text);
+        }
+    }
+    let unset = client.channels().variable(channel, "NEVER_SET").await.expect_err("never set");
+    assert!(unset.is_no_such_variable() && !unset.is_gone(), "{unset}");
+}
+
+/// A recording is made, listed, fetched and deleted.
+pub(crate) async fn a_recording_is_kept(subject: &mut Subject, channel: &str) {
+    let client = subject.client.clone();
+    let record = channels::Record { name: "r-1".to_owned(), format: "wav".to_owned(), ..channels::Record::default() };
+    client.channels().record(channel, &record).await.expect("started");
+    subject.wait("RecordingStarted", "r-1").await;
+    client.recordings().live("r-1").await.expect("running");
+    client.recordings().stop("r-1").await.expect("stopped");
+    subject.wait("RecordingFinished", "r-1").await;
+    assert!(client.recordings().list_stored().await.expect("a list").iter().any(|stored| stored.name == "r-1"));
+    assert!(client.recordings().stored_file("r-1").await.expect("a file").starts_with(b"RIFF"));
+    client.recordings().delete_stored("r-1").await.expect("deleted");
+    assert!(client.recordings().stored("r-1").await.is_err_and(|error| error.is_gone()));
+}
+
+#[tokio::test]
+async fn the_fake_node_serves_a_caller_like_asterisk() {
+    let node = FakeNode::start().await;
+    let mut subject = Subject::connect(node.target("EVERYTHING")).await;
+    let caller = node.call(&IncomingCall::to("600", "call-1@example.test")).expect("taken");
+    a_caller_is_served(&mut subject, &caller).await;
+    node.empty().await;
+}
+
+#[tokio::test]
+async fn the_fake_node_dials_a_leg_like_asterisk() {
+    let node = FakeNode::start().await;
+    let mut subject = Subject::connect(node.target("EVERYTHING")).await;
+    a_leg_is_dialled(&mut subject, "Local/ring@local").await;
+    node.empty().await;
+}
+
+#[tokio::test]
+async fn the_fake_node_keeps_variables_and_recordings_like_asterisk() {
+    let node = FakeNode::start().await;
+    let mut subject = Subject::connect(node.target("EVERYTHING")).await;
+    let caller = node.call(&IncomingCall::to("600", "call-1@example.test")).expect("taken");
+    subject.client.channels().answer(&caller).await.expect("answered");
+    variables_keep_their_text(&subject, &caller).await;
+    a_recording_is_kept(&mut subject, &caller).await;
+    subject.client.channels().hangup(&caller, None).await.expect("hung up");
+    node.empty().await;
+}

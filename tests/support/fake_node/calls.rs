@@ -1,0 +1,265 @@
+//! The side of a call that ARI does not see: callers who call, press keys and hang up, and called ones who answer or do not.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, json};
+
+use super::playbacks;
+use super::state::{Channel, State, now, object};
+use super::{FakeNode, Shared};
+
+/// A call that Kamailio sends to the node.
+#[derive(Debug, Clone)]
+pub struct IncomingCall {
+    /// SIP Call-ID.
+    pub call_id: String,
+    /// User part of the request URI: the dialplan's extension.
+    pub exten: String,
+    /// Host part of the request URI: the tenant.
+    pub domain: String,
+    /// User part of `From`.
+    pub caller: String,
+    /// The application in the dialplan's `Stasis()`.
+    pub app: String,
+}
+
+impl IncomingCall {
+    /// A call of alice to `exten` at `example.test`, for `EVERYTHING`.
+    pub fn to(exten: &str, call_id: &str) -> Self {
+        Self {
+            call_id: call_id.to_owned(),
+            exten: exten.to_owned(),
+            domain: "example.test".to_owned(),
+            caller: "alice".to_owned(),
+            app: "EVERYTHING".to_owned(),
+        }
+    }
+}
+
+/// Why a call was not taken; Kamailio would try another node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotTaken {
+    /// `Stasis()` returned with FAILED: nobody listens to the application.
+    NoApplication,
+    /// `maxcalls` is reached.
+    Full,
+}
+
+/// What happens when a channel is dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialled {
+    /// It rings for the behaviour's time and is answered.
+    Answers,
+    /// It is busy. The channel stays, as in a real node, until it is hung up.
+    Busy,
+    /// It fails at once: congestion.
+    Fails,
+    /// It rings until the dial's timeout.
+    NeverAnswers,
+}
+
+impl FakeNode {
+    /// A call arrives. Gives the id of its channel.
+    pub fn call(&self, call: &IncomingCall) -> Result<String, NotTaken> {
+        let mut state = self.shared.lock();
+        if !state.has_listener(&call.app) {
+            return Err(NotTaken::NoApplication);
+        }
+        if state.channels.len() >= state.behaviour.max_calls {
+            return Err(NotTaken::Full);
+        }
+        let id = state.new_id();
+        let mut channel = Channel::new(&id, &format!("PJSIP/kamailio-{:08x}", state.next()));
+        channel.state = "Ring";
+        channel.protocol_id.clone_from(&call.call_id);
+        channel.caller.clone_from(&call.caller);
+        channel.exten.clone_from(&call.exten);
+        "from-kamailio".clone_into(&mut channel.context);
+        channel.app = Some(call.app.clone());
+        channel.is_caller = true;
+        let uri = format!("sip:{}@{}", call.exten, call.domain);
+        channel.variables.insert("CHANNEL(pjsip,request_uri)".to_owned(), uri);
+        state.channels.insert(id.clone(), channel);
+        state.emit_channel(&id, "StasisStart", object(json!({ "args": [] })));
+        drop(state);
+        self.shared.changed.notify_waiters();
+        Ok(id)
+    }
+
+    /// The caller, or whoever is at the channel's far end, hangs up. Nothing happens if the channel is gone.
+    pub fn far_end_hangs_up(&self, channel: &str) {
+        hang_up(&self.shared, channel, Map::new(), 16);
+    }
+
+    /// The far end presses a key.
+    pub fn far_end_presses(&self, channel: &str, digit: char) {
+        let fields = object(json!({ "digit": digit.to_string(), "duration_ms": 100 }));
+        self.shared.lock().emit_channel(channel, "ChannelDtmfReceived", fields);
+    }
+
+    /// What happens from now on when an endpoint is dialled whose name contains `part`. Without a rule it answers.
+    pub fn when_dialled(&self, part: &str, what: Dialled) {
+        self.shared.lock().dial_rules.push((part.to_owned(), what));
+    }
+
+    /// What a function or variable reads as on every channel, like `SYSINFO(loadavg)`.
+    pub fn set_function(&self, name: &str, value: &str) {
+        self.shared.lock().functions.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Waits until the channel is answered: `true`, or gone: `false`.
+    pub async fn answered(&self, channel: &str) -> bool {
+        self.until(|state| match state.channels.get(channel) {
+            None => Some(false),
+            Some(found) => (found.state == "Up").then_some(true),
+        })
+        .await
+    }
+
+    /// Waits until the channel is gone.
+    pub async fn gone(&self, channel: &str) {
+        self.until(|state| (!state.channels.contains_key(channel)).then_some(())).await;
+    }
+
+    /// The channels of the bridge, or `None` if there is no such bridge.
+    pub fn bridge_channels(&self, bridge: &str) -> Option<Vec<String>> {
+        self.shared.lock().bridges.get(bridge).map(|bridge| bridge.channels.clone())
+    }
+
+    /// The bridge that the channel is in.
+    pub fn bridge_of(&self, channel: &str) -> Option<String> {
+        self.shared.lock().channels.get(channel)?.bridge.clone()
+    }
+
+    /// The channels that were made by the application, with the endpoints they call.
+    pub fn legs(&self) -> Vec<(String, String)> {
+        let state = self.shared.lock();
+        let legs = state.channels.values().filter(|channel| !channel.is_caller);
+        legs.map(|channel| (channel.id.clone(), channel.endpoint.clone())).collect()
+    }
+}
+
+impl Channel {
+    pub fn new(id: &str, name: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            state: "Down",
+            protocol_id: String::new(),
+            caller: String::new(),
+            context: "default".to_owned(),
+            exten: "s".to_owned(),
+            created: now(),
+            variables: BTreeMap::new(),
+            reported: Vec::new(),
+            app: None,
+            subscriber: None,
+            endpoint: String::new(),
+            bridge: None,
+            playbacks: VecDeque::new(),
+            is_caller: false,
+        }
+    }
+}
+
+/// Ends a channel with all that a real node tells of it, in its order. `request` are the fields of the hang-up request, `cause`
+/// is Q.850.
+pub(crate) fn hang_up(shared: &Arc<Shared>, id: &str, request: Map<String, serde_json::Value>, cause: u16) {
+    let mut state = shared.lock();
+    let Some(channel) = state.channels.get(id) else { return };
+    let bridge = channel.bridge.clone();
+    if state.behaviour.rtp_statistics_events && channel.is_caller && channel.state == "Up" {
+        for suffix in ["", "JITTER", "LOSS", "RTT", "MES"] {
+            let fields = json!({ "variable": format!("RTPAUDIOQOS{suffix}"), "value": "rxcount=0;txcount=0" });
+            state.emit_channel(id, "ChannelVarset", object(fields));
+        }
+    }
+    state.emit_channel(id, "ChannelHangupRequest", request);
+    playbacks::fail_all(&mut state, &super::state::Target::Channel(id.to_owned()));
+    if let Some(bridge) = bridge {
+        super::bridges::leave(&mut state, &bridge, id);
+    }
+    end_stasis(&mut state, id);
+    let cause_txt = match cause {
+        16 => "Normal Clearing",
+        17 => "User busy",
+        19 => "User alerting, no answer",
+        34 => "Circuit/channel congestion",
+        _ => "Unknown",
+    };
+    state.emit_subscribed(id, "ChannelDestroyed", object(json!({ "cause": cause, "cause_txt": cause_txt })));
+    state.channels.remove(id);
+    let ended: Vec<String> = {
+        let of_channel = |name: &String| state.recordings[name].target.uri() == format!("channel:{id}");
+        state.recordings.keys().filter(|name| of_channel(name)).cloned().collect()
+    };
+    for name in ended {
+        super::recordings::finish(&mut state, &name);
+    }
+    drop(state);
+    shared.changed.notify_waiters();
+}
+
+/// The channel leaves its application.
+pub(crate) fn end_stasis(state: &mut State, id: &str) {
+    if state.channels.get(id).is_some_and(|channel| channel.app.is_some()) {
+        state.emit_channel(id, "StasisEnd", Map::new());
+        if let Some(channel) = state.channels.get_mut(id) {
+            channel.app = None;
+        }
+        let left = object(json!({ "variable": "STASISSTATUS", "value": "SUCCESS" }));
+        state.emit_subscribed(id, "ChannelVarset", left);
+    }
+}
+
+/// What happens after `dial`.
+pub(crate) async fn ring(shared: Arc<Shared>, id: String, what: Dialled, ring: Duration, timeout: Duration) {
+    let dial = |state: &mut State, status: &str| {
+        let Some(channel) = state.channels.get(&id) else { return };
+        let app = channel.app.clone().or_else(|| channel.subscriber.clone());
+        let fields =
+            json!({ "peer": channel.json(), "dialstatus": status, "forward": "", "dialstring": channel.endpoint });
+        if let Some(app) = app {
+            state.emit(&app, "Dial", object(fields));
+        }
+    };
+    let becomes = |state: &mut State, new: &'static str| {
+        if let Some(channel) = state.channels.get_mut(&id) {
+            channel.state = new;
+        }
+        state.emit_channel(&id, "ChannelStateChange", Map::new());
+    };
+    {
+        let mut state = shared.lock();
+        dial(&mut state, "");
+        match what {
+            Dialled::Busy => return dial(&mut state, "BUSY"),
+            Dialled::Fails => {
+                drop(state);
+                return hang_up(&shared, &id, object(json!({ "cause": 34 })), 16);
+            }
+            Dialled::Answers | Dialled::NeverAnswers => {
+                becomes(&mut state, "Ringing");
+                dial(&mut state, "RINGING");
+            }
+        }
+    }
+    let answers = what == Dialled::Answers && (timeout.is_zero() || ring <= timeout);
+    if !answers && timeout.is_zero() {
+        return;
+    }
+    tokio::time::sleep(if answers { ring } else { timeout }).await;
+    if answers {
+        let mut state = shared.lock();
+        if state.channels.contains_key(&id) {
+            becomes(&mut state, "Up");
+            dial(&mut state, "ANSWER");
+        }
+        drop(state);
+        shared.changed.notify_waiters();
+    } else {
+        hang_up(&shared, &id, object(json!({ "cause": 32, "soft": true })), 19);
+    }
+}

@@ -1,0 +1,3 @@
+//! What several test binaries and benches share.
+
+pub mod fake_node;
