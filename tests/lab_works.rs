@@ -116,8 +116,10 @@ fn sent_audio_is_found_in_what_another_hears() {
 }
 
 #[test]
-fn kamailio_of_both_versions_comes_up_with_this_repositorys_files() {
+fn calls_pass_kamailio_of_both_versions_to_a_node() {
     let lab = Lab::start();
+    let node = lab.node(1);
+    let conference = Conference::on(&node, &lab.ari_password());
     for version in [KamailioVersion::V6_1, KamailioVersion::V5_6] {
         let kamailio = lab.kamailio(version, &["NODES=1,2", "SITE_WORKERS=4"]);
         let list = kamailio.rpc("dispatcher.list", &[]).unwrap().to_string();
@@ -131,8 +133,15 @@ fn kamailio_of_both_versions_comes_up_with_this_repositorys_files() {
         let mut stranger = lab.phone(1).user("alice", lab::DOMAIN, "not-her-secret").start();
         stranger.register().unwrap_err();
         drop(stranger);
+        // kamari is not there: Kamailio takes the nodes of its dispatcher's list, of which one runs.
+        let calls = lab.calls("600").caller("alice", lab::DOMAIN, "secret-of-alice");
+        let report = calls.count(10).rate(20.0).hold(Duration::from_millis(500)).run();
+        report.assert_all_answered();
+        assert_eq!(report.by_node().into_iter().collect::<Vec<_>>(), [(node.address, 10)]);
         kamailio.kill9();
     }
+    assert_eq!(conference.end(), ["600"; 20]);
+    lab.assert_nodes_empty();
 }
 
 #[test]

@@ -10,7 +10,7 @@ readonly CACHE=${KAMARI_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kamari-lab}
 host_needs() {
     local -A package_of=(
         [debootstrap]=debootstrap [unshare]=util-linux [nsenter]=util-linux [flock]=util-linux [setsid]=util-linux
-        [ip]=iproute2 [curl]=curl
+        [curl]=curl
     )
     local tool missing=()
     for tool in "${!package_of[@]}"; do
@@ -53,9 +53,9 @@ root() {
     [[ -f $recipe ]] || die "no recipe $recipe; there are: $(cd "$LAB_DIR/roots" && echo *)"
     hash=$(cat "$recipe" "$LAB_DIR/sh/root.sh" | sha256sum | cut -c1-12)
     path=$CACHE/$name-$hash
+    mkdir -p "$CACHE"
+    host_needs
     if [[ ! -d $path ]]; then
-        mkdir -p "$CACHE"
-        host_needs
         (
             flock 8
             [[ -d $path ]] || build_root "$name" "$path"
@@ -63,6 +63,19 @@ root() {
     fi
     touch "$path"
     echo "$path"
+}
+
+# All roots, those that are missing built at the same time.
+roots() {
+    local name building=() failed=0
+    for name in forky bookworm bullseye; do
+        root "$name" &
+        building+=("$!")
+    done
+    for name in "${building[@]}"; do
+        wait "$name" || failed=1
+    done
+    return "$failed"
 }
 
 # Builds the recipe NAME into PATH. In a mount namespace of its own, so that a build that dies leaves no mount behind.

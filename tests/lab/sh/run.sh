@@ -7,6 +7,9 @@
 # directory is cleared when its slot is taken next.
 
 readonly RUNTIME=/tmp/kamari-lab
+# Where the run directory of this checkout's `lab up` is written down.
+SHELL_LAB=$RUNTIME/.shell-$(sha256sum <<<"$REPO" | cut -c1-12)
+readonly SHELL_LAB
 readonly SLOTS=100
 
 # Takes the first free slot, prints `slot RUN_DIRECTORY` once the lab can be used, and lives until stdin closes.
@@ -24,7 +27,8 @@ keep() {
     run=$RUNTIME/$slot
     rm -rf "$run"
     mkdir -p "$run/logs" "$run/pids"
-    chmod 755 "$run"
+    # A test that is not root's own puts its files there too.
+    chown "${SUDO_UID:-0}" "$run"
     echo "$slot" >"$run/slot"
     head -c 18 /dev/urandom | base64 | tr '+/' '-_' >"$run/ari-password"
     mkfifo "$run/ready"
@@ -36,7 +40,7 @@ keep() {
     rm "$run/ready"
     echo "$holder" >"$run/holder"
     echo "$slot $run"
-    wait "$holder" || true
+    wait "$holder" 2>/dev/null || true
     rm -rf "$run"
 }
 
@@ -44,8 +48,8 @@ keep() {
 use_lab() {
     RUN=${KAMARI_LAB:-}
     if [[ -z $RUN ]]; then
-        [[ -r $RUNTIME/.shell ]] || die "no lab is up; begin with: lab up"
-        RUN=$(<"$RUNTIME/.shell")
+        [[ -r $SHELL_LAB ]] || die "no lab is up; begin with: lab up"
+        RUN=$(<"$SHELL_LAB")
     fi
     [[ -r $RUN/holder ]] || die "the lab in $RUN is gone"
     HOLDER=$(<"$RUN/holder")
@@ -141,22 +145,22 @@ until_ready() {
 # A lab for the shell: a keeper whose input stays open until `lab down`.
 up() {
     local line
-    [[ ! -e $RUNTIME/.shell ]] || die "a lab is already up in $(<"$RUNTIME/.shell"); end it with: lab down"
+    [[ ! -e $SHELL_LAB ]] || die "a lab is already up in $(<"$SHELL_LAB"); end it with: lab down"
     mkdir -p "$RUNTIME"
     coproc KEEPER { sleep infinity | setsid bash "$LAB" keep; }
     read -r line <&"${KEEPER[0]}" || die "the lab did not start"
     disown -a
-    echo "${line#* }" >"$RUNTIME/.shell"
+    echo "${line#* }" >"$SHELL_LAB"
     say "up: run directory ${line#* }, addresses 127.$((100 + ${line% *})).x.x"
 }
 
 # Ends the shell's lab and waits until nothing of it is left.
 down() {
-    [[ -r $RUNTIME/.shell ]] || return 0
-    RUN=$(<"$RUNTIME/.shell")
+    [[ -r $SHELL_LAB ]] || return 0
+    RUN=$(<"$SHELL_LAB")
     [[ ! -r $RUN/holder ]] || kill -KILL "$(<"$RUN/holder")" 2>/dev/null || true
     until_true 20 "the lab to end" test ! -e "$RUN"
-    rm -f "$RUNTIME/.shell"
+    rm -f "$SHELL_LAB"
 }
 
 # Copies the logs and configurations of the lab to target/lab-logs/NAME-TIME and prints that place.
@@ -170,5 +174,6 @@ keep_logs() {
         find . -type f ! -path '*/db/*' ! -path '*/spool/*' ! -path '*/cache/*' ! -name ari-password -print0 |
             tar --create --null --files-from=- | tar --extract --directory="$place"
     )
+    chown -R "${SUDO_UID:-0}" "$REPO/target/lab-logs"
     echo "$place"
 }
