@@ -210,6 +210,10 @@ impl Calls {
             self.caller,
             self.caller_domain,
         );
+        if matches!(self.scenario, Scenario::Call) {
+            // How long the caller waits for the other side to hang up before he does.
+            let _ = write!(line, " -recv_timeout {}", self.hold.as_millis());
+        }
         if self.rate < 1.0 {
             // SIPp's rate is a whole number of calls in a period.
             let _ = write!(line, " -rp {}", (1000.0 / self.rate) as u32);
