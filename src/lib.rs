@@ -5,8 +5,10 @@
 //! `tests/architecture.rs` enforces the arrows.
 
 pub mod api;
+pub mod apps;
 pub mod ari;
 pub mod balance;
+pub mod call;
 pub mod cli;
 pub mod config;
 pub mod daemon;

@@ -40,6 +40,12 @@ impl MediaUri {
     }
 }
 
+impl AsRef<str> for MediaUri {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for MediaUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -1,0 +1,96 @@
+//! What an app is, and which ones there are.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::parameters::Reader;
+use super::{Conference, Echo, Playback, Reject};
+use crate::call::{AppError, Call};
+use crate::directory::ExtensionSettings;
+use crate::invalid::Invalid;
+use crate::media::Prompts;
+
+/// What a call does. One value per extension, made when the settings are loaded and shared by all its calls.
+pub trait App: Send + Sync + Sized + 'static {
+    /// The name in the settings, and the label in the metrics.
+    const NAME: &'static str;
+
+    /// Makes the app from an extension's parameters, or names the parameter that is wrong.
+    fn build(parameters: &mut Reader<'_>) -> Result<Self, Invalid>;
+
+    /// Serves a call from top to bottom. Every step fails with `HungUp` once the caller is gone: pass that on with `?`.
+    /// When this returns, the call is hung up and what it made on its node is removed.
+    ///
+    /// On a call that kamari found after a restart it is run again from the start; [`Call::saved`] gives what it saved.
+    fn run(&self, call: &mut Call) -> impl Future<Output = Result<(), AppError>> + Send;
+}
+
+/// An app of any type.
+pub(super) trait AnyApp: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn run<'a>(&'a self, call: &'a mut Call) -> BoxFuture<'a, Result<(), AppError>>;
+}
+
+impl<A: App> AnyApp for A {
+    fn name(&self) -> &'static str {
+        A::NAME
+    }
+
+    fn run<'a>(&'a self, call: &'a mut Call) -> BoxFuture<'a, Result<(), AppError>> {
+        App::run(self, call).boxed()
+    }
+}
+
+impl std::fmt::Debug for dyn AnyApp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+type Build = fn(&mut Reader<'_>) -> Result<Arc<dyn AnyApp>, Invalid>;
+
+/// The apps that settings may name.
+#[derive(Debug, Clone)]
+pub struct Catalogue(BTreeMap<&'static str, Build>);
+
+impl Default for Catalogue {
+    /// kamari's own apps.
+    fn default() -> Self {
+        Self(BTreeMap::new()).with::<Conference>().with::<Echo>().with::<Playback>().with::<Reject>()
+    }
+}
+
+impl Catalogue {
+    /// Adds an app, or replaces the one of its name.
+    #[must_use]
+    pub fn with<A: App>(mut self) -> Self {
+        self.0.insert(A::NAME, |reader| A::build(reader).map(|app| Arc::new(app) as Arc<dyn AnyApp>));
+        self
+    }
+
+    /// The names of all apps.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
+    }
+
+    /// Makes the app of one extension; what is refused is named by its field.
+    pub(super) fn build(
+        &self,
+        tenant: &Arc<str>,
+        extension: &ExtensionSettings,
+        prompts: &Prompts,
+    ) -> Result<Arc<dyn AnyApp>, Invalid> {
+        let Some(build) = self.0.get(extension.app.as_str()) else {
+            let names: Vec<_> = self.names().collect();
+            return Err(Invalid::new("app", format!("one of {}", names.join(", ")), &extension.app));
+        };
+        let mut reader = Reader::new(tenant, &extension.parameters, prompts);
+        let app = build(&mut reader)?;
+        reader.finish()?;
+        Ok(app)
+    }
+}

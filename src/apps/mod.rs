@@ -1,0 +1,23 @@
+//! The apps: what a call does.
+//!
+//! Why it exists: an Asterisk node knows no extension and no customer. What a number means is written here, one app a file,
+//! each a short straight-line function over [`Call`](crate::call::Call). `docs/writing-apps.md` shows how to write one.
+//!
+//! How a call gets its app: [`Switchboard`] reads the domain that was called, asks the directory for the extension, and
+//! runs what it finds. The directory holds apps that are built: parameters were checked when the settings were loaded.
+
+mod app;
+mod conference;
+mod echo;
+mod parameters;
+mod playback;
+mod reject;
+mod switchboard;
+
+pub use app::{App, Catalogue};
+pub use conference::Conference;
+pub use echo::Echo;
+pub use parameters::Reader;
+pub use playback::Playback;
+pub use reject::Reject;
+pub use switchboard::Switchboard;

@@ -1,0 +1,108 @@
+//! Reads the parameters of an extension, so that each refusal names the parameter.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::directory::Parameters;
+use crate::invalid::Invalid;
+use crate::media::{MediaUri, Prompts};
+
+/// Most prompts in one list.
+const LIST_LIMIT: usize = 100;
+
+/// An extension's parameters while an app is made of them. What was not asked for when the app is made is refused.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    tenant: &'a Arc<str>,
+    parameters: &'a Parameters,
+    prompts: &'a Prompts,
+    known: BTreeSet<&'static str>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(tenant: &'a Arc<str>, parameters: &'a Parameters, prompts: &'a Prompts) -> Self {
+        Self { tenant, parameters, prompts, known: BTreeSet::new() }
+    }
+
+    /// Whose extension it is.
+    pub fn tenant(&self) -> &Arc<str> {
+        self.tenant
+    }
+
+    /// A text; nothing if it is not there.
+    pub fn text(&mut self, name: &'static str) -> Result<Option<String>, Invalid> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(other) => Err(Invalid::new(name, "a text", other)),
+        }
+    }
+
+    /// A whole number from `least` to `most`; nothing if it is not there.
+    pub fn number(&mut self, name: &'static str, least: u64, most: u64) -> Result<Option<u64>, Invalid> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        match value.as_u64() {
+            Some(number) if (least..=most).contains(&number) => Ok(Some(number)),
+            _ => Err(Invalid::new(name, format!("a whole number from {least} to {most}"), value)),
+        }
+    }
+
+    /// A switch; nothing if it is not there.
+    pub fn switch(&mut self, name: &'static str) -> Result<Option<bool>, Invalid> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Bool(on)) => Ok(Some(*on)),
+            Some(other) => Err(Invalid::new(name, "true or false", other)),
+        }
+    }
+
+    /// Prompts: one, or a list of them, each of which exists; nothing if it is not there.
+    pub fn prompts(&mut self, name: &'static str) -> Result<Option<Vec<MediaUri>>, Invalid> {
+        let expected = "a prompt or a list of at most 100 prompts";
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let references = match value {
+            Value::String(_) => std::slice::from_ref(value),
+            Value::Array(list) if list.len() <= LIST_LIMIT => list.as_slice(),
+            other => return Err(Invalid::new(name, expected, other)),
+        };
+        let resolve = |reference: &Value| match reference {
+            Value::String(reference) => {
+                self.prompts.resolve(reference).map_err(|refused| Invalid { field: name.to_owned(), ..refused })
+            }
+            other => Err(Invalid::new(name, expected, other)),
+        };
+        references.iter().map(resolve).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// A prompt that kamari brings along, for what a parameter is when it is not there.
+    pub fn builtin(&self, name: &str) -> Result<MediaUri, Invalid> {
+        self.prompts.resolve(name)
+    }
+
+    /// A refusal of a parameter that must be there.
+    pub fn missing(name: &'static str, expected: &str) -> Invalid {
+        Invalid::new(name, expected, "nothing")
+    }
+
+    fn get(&mut self, name: &'static str) -> Option<&'a Value> {
+        self.known.insert(name);
+        self.parameters.get(name)
+    }
+
+    /// Refuses what no app asked for.
+    pub(super) fn finish(self) -> Result<(), Invalid> {
+        match self.parameters.iter().find(|(name, _)| !self.known.contains(name.as_str())) {
+            None => Ok(()),
+            Some((name, value)) => {
+                let known: Vec<_> = self.known.into_iter().collect();
+                let expected = match known.as_slice() {
+                    [] => "no parameters".to_owned(),
+                    known => format!("only the parameters {}", known.join(", ")),
+                };
+                Err(Invalid::new(name.as_str(), expected, value))
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Finds the app of a call and runs it.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::app::{AnyApp, Catalogue};
+use crate::call::{AppError, Call, Handler};
+use crate::directory::{Directory, TenantSettings};
+use crate::invalid::Invalid;
+use crate::media::Prompts;
+
+/// The directory of all tenants, with their apps built. Calls that run keep the app that they began with.
+#[derive(Debug)]
+pub struct Switchboard {
+    catalogue: Catalogue,
+    prompts: Arc<Prompts>,
+    directory: ArcSwap<Directory<Arc<dyn AnyApp>>>,
+}
+
+impl Switchboard {
+    /// Builds the directory, or names the field that is wrong.
+    pub fn new(catalogue: Catalogue, prompts: Arc<Prompts>, tenants: &[TenantSettings]) -> Result<Self, Invalid> {
+        let directory = build(&catalogue, &prompts, tenants)?;
+        Ok(Self { catalogue, prompts, directory: ArcSwap::from_pointee(directory) })
+    }
+
+    /// Swaps in a new directory as a whole; if anything in it is wrong the old one stays.
+    pub fn replace(&self, tenants: &[TenantSettings]) -> Result<(), Invalid> {
+        let directory = build(&self.catalogue, &self.prompts, tenants)?;
+        self.directory.store(Arc::new(directory));
+        Ok(())
+    }
+
+    async fn connect(&self, call: &mut Call) -> Result<(), AppError> {
+        let domain = call.domain().await?;
+        let found = {
+            let directory = self.directory.load();
+            directory.find(&domain, call.extension()).map(|found| (Arc::clone(found.tenant), Arc::clone(found.target)))
+        };
+        match found {
+            Ok((tenant, app)) => {
+                call.assign(&tenant, app.name());
+                app.run(call).await
+            }
+            Err(unknown) => {
+                let (node, extension) = (call.node(), call.extension());
+                tracing::info!(%node, call = call.id(), domain, extension, reason = %unknown, "no app for a call");
+                call.not_found().await.map_err(AppError::from)
+            }
+        }
+    }
+}
+
+impl Handler for Switchboard {
+    fn serve<'a>(&'a self, call: &'a mut Call) -> BoxFuture<'a, Result<(), AppError>> {
+        self.connect(call).boxed()
+    }
+}
+
+fn build(
+    catalogue: &Catalogue,
+    prompts: &Prompts,
+    tenants: &[TenantSettings],
+) -> Result<Directory<Arc<dyn AnyApp>>, Invalid> {
+    Directory::build(tenants, |tenant, extension| catalogue.build(tenant, extension, prompts))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Switchboard;
+    use crate::apps::Catalogue;
+    use crate::directory::TenantSettings;
+    use crate::media::{MediaSettings, Prompts};
+
+    /// What a directory with one extension of these settings is refused for: the field.
+    fn refused(extension: &str) -> Option<String> {
+        let text = format!("name = \"one\"\ndomains = [\"one.test\"]\n[extensions]\n\"600\" = {extension}");
+        let tenant: TenantSettings = toml::from_str(&text).expect("TOML of a tenant");
+        let prompts = Arc::new(Prompts::new(&MediaSettings::default()));
+        let built = Switchboard::new(Catalogue::default(), prompts, &[tenant]);
+        built.err().map(|refused| refused.field.replace("tenants[0].extensions.\"600\".", ""))
+    }
+
+    #[test]
+    fn good_parameters_of_every_app_are_taken() {
+        for extension in [
+            r#"{ app = "echo" }"#,
+            r#"{ app = "playback", prompts = "hello" }"#,
+            r#"{ app = "playback", prompts = ["hello", "sound:demo-congrats"] }"#,
+            r#"{ app = "conference" }"#,
+            r#"{ app = "conference", room = "a", join = [], leave = "beep", alone = ["music", "beep"] }"#,
+            r#"{ app = "reject" }"#,
+            r#"{ app = "reject", sip = 486 }"#,
+            r#"{ app = "reject", cause = 21 }"#,
+        ] {
+            assert_eq!(refused(extension), None, "{extension}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_parameter_is_named() {
+        for (extension, field) in [
+            (r#"{ app = "absent" }"#, "app"),
+            (r#"{ app = "echo", loud = true }"#, "loud"),
+            (r#"{ app = "playback" }"#, "prompts"),
+            (r#"{ app = "playback", prompts = [] }"#, "prompts"),
+            (r#"{ app = "playback", prompts = "absent" }"#, "prompts"),
+            (r#"{ app = "playback", prompts = ["hello", 3] }"#, "prompts"),
+            (r#"{ app = "conference", room = "" }"#, "room"),
+            (r#"{ app = "conference", room = 600 }"#, "room"),
+            (r#"{ app = "conference", join = "absent" }"#, "join"),
+            (r#"{ app = "reject", sip = 200 }"#, "sip"),
+            (r#"{ app = "reject", sip = 499 }"#, "sip"),
+            (r#"{ app = "reject", sip = 486, cause = 17 }"#, "cause"),
+            (r#"{ app = "reject", cause = 0 }"#, "cause"),
+        ] {
+            assert_eq!(refused(extension).as_deref(), Some(field), "{extension}");
+        }
+    }
+}

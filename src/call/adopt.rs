@@ -1,0 +1,124 @@
+//! Finding calls again: after kamari was killed, or after a node's events did not arrive for a while.
+//!
+//! What a node has is compared with what this process knows. A caller's channel that nobody serves is served again: its app
+//! goes on from what it saved, or from its start. A call that the node no longer has is over. Then, when it is known what
+//! the callers' saved states claim, objects of ours that nobody owns or claims are removed.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::core::Core;
+use super::error::CallError;
+use super::handle::Call;
+use super::handler::{self, Handler, remove_bridge, remove_channel};
+use super::ids::Kind;
+use super::room::TOKEN_PREFIX;
+use super::runtime::Shared;
+use super::saved::{self, Saved};
+use super::site::Site;
+use super::view::{End, Step};
+use crate::ari::model::{Channel, ChannelState};
+use crate::pool::Resync;
+
+/// The ids that a found call's saved state names, once it has been read; nothing comes if it could not be read.
+type Claim = oneshot::Receiver<Vec<String>>;
+
+/// Brings what is known of a node in line with what it has. Registers every call before it returns; never waits.
+pub(super) fn take_over(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: &Arc<Site>, resync: &Resync) {
+    let there: HashSet<&str> = resync.channels.iter().map(|channel| channel.id.as_str()).collect();
+    for core in site.calls() {
+        if !there.contains(core.channel.as_ref()) {
+            core.end_with(End::Gone);
+        }
+    }
+    for playback in site.playbacks() {
+        let site = Arc::clone(site);
+        shared.tasks.spawn(async move { playback.verify(&site).await });
+    }
+    let mut claims = Vec::new();
+    let mut strays = Vec::new();
+    for channel in &resync.channels {
+        if site.has(&channel.id) {
+            continue;
+        }
+        if Kind::of(&channel.id).is_some() || channel.dialplan.exten.starts_with(TOKEN_PREFIX) {
+            strays.push(channel.id.clone());
+        } else {
+            claims.extend(adopt(shared, handler, site, channel));
+        }
+    }
+    let ours = |id: &String| Kind::of(id).is_some() && !site.has(id);
+    let bridges: Vec<String> = resync.bridges.iter().map(|bridge| bridge.id.clone()).filter(ours).collect();
+    if !strays.is_empty() || !bridges.is_empty() {
+        shared.tasks.spawn(sweep(Arc::clone(shared), Arc::clone(site), strays, bridges, claims));
+    }
+}
+
+/// Serves a caller's channel that nobody serves.
+fn adopt(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: &Arc<Site>, channel: &Channel) -> Option<Claim> {
+    let (core, digits) = Core::new(shared, site, channel, true);
+    if !site.register_call(&core) {
+        return None;
+    }
+    if channel.state == ChannelState::Up {
+        core.answered();
+    }
+    shared.calls.insert(Arc::clone(&core.id), Arc::clone(&core));
+    shared.metrics.adopted.inc();
+    core.step(Step::Adopted);
+    let (claim, claimed) = oneshot::channel();
+    let call = Call::new(core, digits);
+    shared.tasks.spawn(resume(Arc::clone(handler), call, claim));
+    Some(claimed)
+}
+
+/// Reads what the app saved, then runs it.
+async fn resume(handler: Arc<dyn Handler>, mut call: Call, claim: oneshot::Sender<Vec<String>>) {
+    match call.variable(saved::VARIABLE).await {
+        Ok(text) => {
+            let saved = text.as_deref().and_then(Saved::decode);
+            if text.is_some() && saved.is_none() {
+                let core = &call.core;
+                tracing::warn!(node = %core.site.name, call = %core.id, "a saved state is of another version: served anew");
+            }
+            let objects = saved.as_ref().map(Saved::claims).unwrap_or_default();
+            if let Some(saved) = saved {
+                call.take_up(saved);
+            }
+            // The sweep may have given up meanwhile.
+            let _ = claim.send(objects);
+        }
+        Err(CallError::HungUp(End::Caller | End::Gone)) => {
+            let _ = claim.send(Vec::new());
+        }
+        // Dropping the claim unsent keeps the sweep from removing what this call may own.
+        Err(_) => drop(claim),
+    }
+    handler::run(handler, call).await;
+}
+
+/// Removes what nobody owns or claims. If a claim could not be read, nothing is removed: the next take-over tries again.
+async fn sweep(shared: Arc<Shared>, site: Arc<Site>, strays: Vec<String>, bridges: Vec<String>, claims: Vec<Claim>) {
+    let mut claimed = HashSet::new();
+    for claim in claims {
+        let Ok(objects) = claim.await else {
+            tracing::warn!(node = %site.name, "what calls own could not be read: nothing is removed");
+            return;
+        };
+        claimed.extend(objects);
+    }
+    let free = |id: &String| !claimed.contains(id) && !site.has(id);
+    for id in strays.iter().filter(|id| free(id)) {
+        if site.link().commands_allowed() {
+            shared.metrics.orphans.inc();
+            remove_channel(&site, id).await;
+        }
+    }
+    for id in bridges.iter().filter(|id| free(id)) {
+        if site.link().commands_allowed() {
+            remove_bridge(&site, id).await;
+        }
+    }
+}

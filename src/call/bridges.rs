@@ -1,0 +1,126 @@
+//! Steps with bridges, and with the state that names them, as rooms and the app's handle both take them.
+
+use std::sync::Arc;
+
+use super::core::Core;
+use super::error::CallError;
+use super::saved::{self, Saved};
+use crate::ari::AriError;
+use crate::ari::rest::bridges::{AddChannel, CreateBridge};
+
+/// Whether a channel could be put into a bridge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entered {
+    /// It is in.
+    Yes,
+    /// There is no such bridge (any more).
+    NoBridge,
+}
+
+impl Core {
+    /// Creates a mixing bridge. One that is there already is taken up.
+    pub(super) async fn create_bridge(&self, id: &str, name: &str) -> Result<(), CallError> {
+        let (id, name) = (id.to_owned(), name.to_owned());
+        let create = CreateBridge { kind: Some("mixing".to_owned()), name: Some(name), ..CreateBridge::default() };
+        match self.request(|ari| async move { ari.bridges().create_with_id(&id, &create).await }).await {
+            Err(CallError::Ari(AriError::Status { status: 409, .. })) => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    pub(super) async fn bridge_exists(&self, id: &str) -> Result<bool, CallError> {
+        self.bridge_channels(id).await.map(|channels| channels.is_some())
+    }
+
+    /// Whether a bridge holds the caller and all of these channels; false if there is no such bridge.
+    pub(super) async fn bridge_holds(&self, id: &str, others: &[&str]) -> Result<bool, CallError> {
+        let channels = self.bridge_channels(id).await?.unwrap_or_default();
+        let holds = |channel: &str| channels.iter().any(|one| one == channel);
+        Ok(holds(&self.channel) && others.iter().all(|other| holds(other)))
+    }
+
+    async fn bridge_channels(&self, id: &str) -> Result<Option<Vec<String>>, CallError> {
+        let id = id.to_owned();
+        match self.request(|ari| async move { ari.bridges().get(&id).await }).await {
+            Ok(bridge) => Ok(Some(bridge.channels)),
+            Err(CallError::Ari(error)) if error.is_gone() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts the caller and other channels into a bridge.
+    pub(super) async fn enter_bridge(&self, id: &str, others: &[&str]) -> Result<Entered, CallError> {
+        let mut channel = vec![self.channel.as_ref().to_owned()];
+        channel.extend(others.iter().map(|&other| other.to_owned()));
+        let (bridge, add) = (id.to_owned(), AddChannel { channel, ..AddChannel::default() });
+        // The bridge may be what is gone, so the answer is not to be taken for the caller's hang-up unheard.
+        let added = self
+            .command(|ari| async move {
+                match ari.bridges().add_channel(&bridge, &add).await {
+                    Err(AriError::Status { status: 404, .. }) => Ok(Entered::NoBridge),
+                    other => other.map(|()| Entered::Yes),
+                }
+            })
+            .await?;
+        if added == Entered::NoBridge {
+            self.still_there().await?;
+        }
+        Ok(added)
+    }
+
+    /// Takes the caller out of a bridge; that he is not in it is fine.
+    pub(super) async fn leave_bridge(&self, id: &str) -> Result<(), CallError> {
+        let (bridge, channel) = (id.to_owned(), Arc::clone(&self.channel));
+        self.command(|ari| async move {
+            match ari.bridges().remove_channel(&bridge, &[&channel]).await {
+                Err(AriError::Status { status: 400 | 404 | 409 | 422, .. }) => Ok(()),
+                other => other,
+            }
+        })
+        .await
+    }
+
+    /// Saves the app's own facts and the objects that it is about to create.
+    pub(super) async fn save(&self, data: serde_json::Value, objects: &[&str]) -> Result<(), CallError> {
+        let saved = {
+            let mut state = self.state();
+            state.data = data;
+            state.objects = objects.iter().map(|&id| id.to_owned()).collect();
+            self.to_save(&state)?
+        };
+        self.store(&saved).await
+    }
+
+    /// Saves the objects of the room that the call is in, beside what the app saved.
+    pub(super) async fn save_room(&self, objects: &[&str]) -> Result<(), CallError> {
+        let saved = {
+            let mut state = self.state();
+            state.room = objects.iter().map(|&id| id.to_owned()).collect();
+            self.to_save(&state)?
+        };
+        self.store(&saved).await
+    }
+
+    fn to_save(&self, state: &State) -> Result<Saved, CallError> {
+        let app = self.app().ok_or(CallError::Misuse("a call is assigned to an app before its state is saved"))?;
+        Ok(Saved::new(app, state.objects.clone(), state.room.clone(), state.data.clone()))
+    }
+
+    async fn store(&self, saved: &Saved) -> Result<(), CallError> {
+        let text = saved.encode().ok_or(CallError::StateTooLong)?;
+        self.set_variable(saved::VARIABLE, text).await
+    }
+
+    pub(super) async fn set_variable(&self, name: &str, value: String) -> Result<(), CallError> {
+        let (channel, name) = (Arc::clone(&self.channel), name.to_owned());
+        self.command(|ari| async move { ari.channels().set_variable(&channel, &name, &value).await }).await
+    }
+}
+
+/// What was saved last, part by part.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) data: serde_json::Value,
+    pub(super) objects: Vec<String>,
+    pub(super) room: Vec<String>,
+}

@@ -1,0 +1,397 @@
+//! What the runtime keeps of one call, shared by the app's handle, the event dispatch and the operator's API.
+//!
+//! Invariants:
+//! - A call ends once ([`Core::end_with`]); the first reason stays. Every wait of the app then completes with `HungUp`.
+//! - Requests run to their end in tasks of their own, also when whoever waits for them is dropped. So the clean-up, which
+//!   waits for them, never races with a request that would create something behind its back.
+//! - Commands to the caller's channel are sent one after the other.
+//! - What a call creates is noted here before it is asked for.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::bridges::State;
+use super::cause::Cause;
+use super::error::CallError;
+use super::ids::Kind;
+use super::playback::PlaybackCore;
+use super::room::Membership;
+use super::runtime::Shared;
+use super::site::{Site, Target};
+use super::view::{CallEvent, CallState, CallView, End, Step, TimedStep, unix_ms};
+use crate::ari::model::Channel;
+use crate::ari::{AriClient, AriError};
+use crate::pool::CallId;
+use crate::telemetry::CallOutcome;
+
+/// One call.
+pub(super) struct Core {
+    pub(super) id: Arc<str>,
+    pub(super) channel: Arc<str>,
+    pub(super) site: Arc<Site>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) call_id: Option<CallId>,
+    pub(super) caller: Arc<str>,
+    pub(super) extension: Arc<str>,
+    pub(super) adopted: bool,
+    pub(super) started: Instant,
+    started_at: SystemTime,
+    end: watch::Sender<Option<End>>,
+    /// The channel has gone or is going: there is nothing to hang up.
+    channel_gone: AtomicBool,
+    digits: mpsc::Sender<char>,
+    order: tokio::sync::Mutex<()>,
+    requests: TaskTracker,
+    record: Mutex<Record>,
+    owned: Mutex<Owned>,
+    state: Mutex<State>,
+}
+
+/// What the operator sees.
+#[derive(Debug, Default)]
+struct Record {
+    tenant: Option<Arc<str>>,
+    app: Option<&'static str>,
+    answered_ms: Option<u64>,
+    outcome: Option<CallOutcome>,
+    steps: Vec<TimedStep>,
+    left_out: u64,
+}
+
+/// What the clean-up has to undo.
+#[derive(Debug, Default)]
+pub(super) struct Owned {
+    pub(super) playbacks: Vec<Arc<PlaybackCore>>,
+    pub(super) bridges: Vec<String>,
+    pub(super) snoops: Vec<String>,
+    pub(super) memberships: Vec<Membership>,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("id", &self.id).field("channel", &self.channel).finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// A call on `channel`, and the receiving end of its digits.
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        site: &Arc<Site>,
+        channel: &Channel,
+        adopted: bool,
+    ) -> (Arc<Self>, mpsc::Receiver<char>) {
+        let (digits, receiver) = mpsc::channel(shared.settings.digits_ahead);
+        let core = Self {
+            id: shared.ids.next(Kind::Call).into(),
+            channel: channel.id.as_str().into(),
+            site: Arc::clone(site),
+            shared: Arc::clone(shared),
+            call_id: channel.protocol_id.as_deref().and_then(|text| CallId::new(text).ok()),
+            caller: channel.caller.number.as_str().into(),
+            extension: channel.dialplan.exten.as_str().into(),
+            adopted,
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+            end: watch::Sender::new(None),
+            channel_gone: AtomicBool::new(false),
+            digits,
+            order: tokio::sync::Mutex::new(()),
+            requests: TaskTracker::new(),
+            record: Mutex::default(),
+            owned: Mutex::default(),
+            state: Mutex::default(),
+        };
+        (Arc::new(core), receiver)
+    }
+
+    // What happens to the call. None of these waits.
+
+    /// The call is over. Only the first reason counts; says whether this was it.
+    pub(super) fn end_with(&self, end: End) -> bool {
+        let first = self.end.send_if_modified(|current| {
+            let first = current.is_none();
+            if first {
+                *current = Some(end.clone());
+            }
+            first
+        });
+        if first {
+            self.step(Step::Ended { end });
+        }
+        first
+    }
+
+    /// The node said that the channel has left, or is about to.
+    pub(super) fn channel_left(&self) {
+        self.channel_gone.store(true, Ordering::Release);
+        self.end_with(End::Caller);
+    }
+
+    /// The caller pressed a key. Beyond what the app may leave unread, keys are dropped and counted.
+    pub(super) fn digit(&self, digit: &str) {
+        self.step(Step::Digit);
+        for key in digit.chars() {
+            if self.digits.try_send(key).is_err() {
+                self.shared.metrics.mailbox_overflows.inc();
+            }
+        }
+    }
+
+    /// Notes a step in the timeline and tells the stream of changes.
+    pub(super) fn step(&self, step: Step) {
+        let at_ms = self.started.elapsed().as_millis() as u64;
+        let timed = TimedStep { at_ms, step };
+        {
+            let mut record = lock(&self.record);
+            // The end always finds room.
+            if record.steps.len() < self.shared.settings.timeline_steps || matches!(timed.step, Step::Ended { .. }) {
+                record.steps.push(timed.clone());
+            } else {
+                record.left_out += 1;
+            }
+        }
+        self.shared.publish(CallEvent { id: Arc::clone(&self.id), node: self.site.name.clone(), step: timed });
+    }
+
+    pub(super) fn assign(&self, tenant: &Arc<str>, app: &'static str) {
+        {
+            let mut record = lock(&self.record);
+            if record.app.is_some() {
+                return;
+            }
+            record.tenant = Some(Arc::clone(tenant));
+            record.app = Some(app);
+        }
+        self.shared.metrics.app_begins(app);
+        self.step(Step::Assigned { tenant: Arc::clone(tenant), app });
+    }
+
+    pub(super) fn answered(&self) {
+        let first = {
+            let mut record = lock(&self.record);
+            let first = record.answered_ms.is_none();
+            record.answered_ms.get_or_insert_with(|| unix_ms(SystemTime::now()));
+            first
+        };
+        if first {
+            if !self.adopted {
+                self.shared.metrics.answer.observe(self.started.elapsed().as_secs_f64());
+            }
+            self.step(Step::Answered);
+        }
+    }
+
+    /// What the metrics are to say of this call, where its end alone does not tell.
+    pub(super) fn outcome_is(&self, outcome: CallOutcome) {
+        lock(&self.record).outcome = Some(outcome);
+    }
+
+    // What is known of the call.
+
+    pub(super) fn end(&self) -> Option<End> {
+        self.end.borrow().clone()
+    }
+
+    pub(super) fn app(&self) -> Option<&'static str> {
+        lock(&self.record).app
+    }
+
+    pub(super) fn tenant(&self) -> Option<Arc<str>> {
+        lock(&self.record).tenant.clone()
+    }
+
+    pub(super) fn outcome(&self) -> Option<CallOutcome> {
+        lock(&self.record).outcome
+    }
+
+    pub(super) fn is_answered(&self) -> bool {
+        lock(&self.record).answered_ms.is_some()
+    }
+
+    pub(super) fn channel_is_gone(&self) -> bool {
+        self.channel_gone.load(Ordering::Acquire)
+    }
+
+    pub(super) fn view(&self) -> CallView {
+        let end = self.end();
+        let record = lock(&self.record);
+        let state = match (&end, record.answered_ms) {
+            (Some(_), _) => CallState::Ending,
+            (None, Some(_)) => CallState::Up,
+            (None, None) => CallState::Ringing,
+        };
+        CallView {
+            id: Arc::clone(&self.id),
+            node: self.site.name.clone(),
+            channel: Arc::clone(&self.channel),
+            call_id: self.call_id.clone(),
+            caller: Arc::clone(&self.caller),
+            extension: Arc::clone(&self.extension),
+            tenant: record.tenant.clone(),
+            app: record.app,
+            state,
+            adopted: self.adopted,
+            started_ms: unix_ms(self.started_at),
+            answered_ms: record.answered_ms,
+            end,
+            steps: record.steps.clone(),
+            steps_left_out: record.left_out,
+        }
+    }
+
+    pub(super) fn owned(&self) -> MutexGuard<'_, Owned> {
+        lock(&self.owned)
+    }
+
+    /// What was saved last.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    // Waiting.
+
+    /// Completes when the call is over.
+    pub(super) async fn over(&self) -> End {
+        let mut end = self.end.subscribe();
+        match end.wait_for(Option::is_some).await {
+            Ok(end) => end.clone().unwrap_or(End::Gone),
+            // The sender is `self`, so waiting cannot fail.
+            Err(_) => End::Gone,
+        }
+    }
+
+    /// What `wait` comes to, unless the call is over first. `wait` must be safe to drop.
+    pub(super) async fn unless_over<T>(&self, wait: impl Future<Output = T>) -> Result<T, CallError> {
+        tokio::select! {
+            biased;
+            end = self.over() => Err(CallError::HungUp(end)),
+            done = wait => Ok(done),
+        }
+    }
+
+    // Asking the node.
+
+    /// Sends a request that runs to its end whatever becomes of the one who waits for it.
+    pub(super) async fn request<T, F>(&self, request: impl FnOnce(AriClient) -> F) -> Result<T, CallError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, AriError>> + Send + 'static,
+    {
+        if let Some(end) = self.end() {
+            return Err(CallError::HungUp(end));
+        }
+        if !self.site.link().commands_allowed() {
+            self.end_with(End::NodeLost { reason: "another controller took the node's calls over".into() });
+            return Err(CallError::HungUp(self.end().unwrap_or(End::Gone)));
+        }
+        let task = self.requests.spawn(request(self.site.link().ari.clone()));
+        match task.await {
+            Ok(result) => result.map_err(CallError::Ari),
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            Err(_) => Err(CallError::HungUp(End::Released)),
+        }
+    }
+
+    /// A command to the caller's channel, which a playback on it would hold up: that is stopped first.
+    pub(super) async fn command<T, F>(&self, command: impl FnOnce(AriClient) -> F) -> Result<T, CallError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, AriError>> + Send + 'static,
+    {
+        let _turn = self.order.lock().await;
+        self.stop_playbacks().await?;
+        self.request(command).await.map_err(|error| self.understand(error))
+    }
+
+    /// A command to the caller's channel that a playback does not hold up.
+    pub(super) async fn command_while_playing<T, F>(&self, command: impl FnOnce(AriClient) -> F) -> Result<T, CallError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, AriError>> + Send + 'static,
+    {
+        let _turn = self.order.lock().await;
+        self.request(command).await.map_err(|error| self.understand(error))
+    }
+
+    /// "No such channel" and "not in Stasis" are how a hang-up looks to a command that crosses it.
+    fn understand(&self, error: CallError) -> CallError {
+        match error {
+            CallError::Ari(error) if error.is_gone() || error.is_not_in_stasis() => {
+                self.end_with(End::Gone);
+                CallError::HungUp(self.end().unwrap_or(End::Gone))
+            }
+            other => other,
+        }
+    }
+
+    /// Asks the node whether the channel is still there; an error if it is not.
+    pub(super) async fn still_there(&self) -> Result<(), CallError> {
+        let channel = Arc::clone(&self.channel);
+        self.request(|ari| async move { ari.channels().get(&channel).await })
+            .await
+            .map(|_| ())
+            .map_err(|error| self.understand(error))
+    }
+
+    async fn stop_playbacks(&self) -> Result<(), CallError> {
+        let playing: Vec<_> = self.owned().playbacks.iter().filter(|one| !one.is_over()).cloned().collect();
+        for playback in playing {
+            self.stop_playback(&playback).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn stop_playback(&self, playback: &Arc<PlaybackCore>) -> Result<(), CallError> {
+        let (playback, site) = (Arc::clone(playback), Arc::clone(&self.site));
+        self.request(|_| async move { playback.stop(&site).await }).await
+    }
+
+    /// Notes and registers a playback on the caller's channel; forgets those that are over.
+    pub(super) fn own_playback(&self, playback: &Arc<PlaybackCore>) {
+        self.site.register(&playback.id, Target::Playback(Arc::clone(playback)));
+        let mut owned = self.owned();
+        owned.playbacks.retain(|one| !one.is_over());
+        owned.playbacks.push(Arc::clone(playback));
+    }
+
+    /// Hangs the channel up with the cause of the call's end, which must be set. Nothing to do is no error.
+    pub(super) async fn delete_channel(&self, cause: Cause) -> Result<(), AriError> {
+        if self.channel_is_gone() || !self.site.link().commands_allowed() {
+            return Ok(());
+        }
+        let link = self.site.link();
+        match link.ari.channels().hangup(&self.channel, Some(cause.number().into())).await {
+            Err(error) if !error.is_gone() && !error.is_not_in_stasis() => Err(error),
+            _ => {
+                self.channel_gone.store(true, Ordering::Release);
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until no request of this call is under way.
+    pub(super) async fn requests_done(&self) {
+        self.requests.close();
+        self.requests.wait().await;
+    }
+}
+
+/// Locks; a panic elsewhere leaves these plain records usable.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+}

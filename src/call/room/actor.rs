@@ -1,0 +1,253 @@
+//! The task that owns one room.
+//!
+//! On every node with members the room has one *branch*: a mixing bridge. The bridge's id is written to each member's
+//! channel before he is put into it, so that after a restart of kamari the members are found in their bridge and stay there.
+//!
+//! The first branch is the room's *home*; a relay joins every other one with it. What the room plays is played at home, and
+//! reaches the others by the relays. When the home branch is gone, the next branch is home.
+
+use std::future::pending;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::super::bridges::Entered;
+use super::super::core::Core;
+use super::super::error::CallError;
+use super::super::handler::remove_bridge;
+use super::super::ids::Kind;
+use super::super::runtime::Shared;
+use super::super::site::Site;
+use super::super::view::Step;
+use super::branch::Branch;
+use super::relay::Relay;
+use super::{Command, RoomKey, RoomSettings};
+
+/// How often the waiting music's list is put into one playback: long enough that music goes on while kamari is restarted.
+const MUSIC_REPEATS: usize = 8;
+
+/// One room.
+pub(super) struct Actor {
+    shared: Arc<Shared>,
+    key: RoomKey,
+    settings: RoomSettings,
+    room: mpsc::WeakSender<Command>,
+    commands: mpsc::Receiver<Command>,
+    branches: Vec<Branch>,
+}
+
+impl Actor {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        key: RoomKey,
+        settings: RoomSettings,
+        room: mpsc::WeakSender<Command>,
+        commands: mpsc::Receiver<Command>,
+    ) -> Self {
+        Self { shared, key, settings, room, commands, branches: Vec::new() }
+    }
+
+    /// Serves the room until it is empty.
+    pub(super) async fn run(mut self) {
+        loop {
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(command) => self.obey(command).await,
+                    None => break,
+                },
+                played = music_over(&self.branches) => {
+                    for branch in &mut self.branches {
+                        branch.forget_music();
+                    }
+                    // Music that cannot be played is not tried again and again.
+                    if played {
+                        self.mood().await;
+                    }
+                }
+            }
+            if self.branches.is_empty() {
+                break;
+            }
+        }
+        // Whoever was about to join finds the queue closed, and opens another room.
+        self.shared.rooms.close(&self.key, &self.room);
+        self.commands.close();
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Join { core, objects, done } => {
+                let joined = self.join(&core, &objects).await;
+                self.close_empty(None).await;
+                self.connect(None).await;
+                // Whoever waited may have gone; the call's clean-up leaves.
+                let _ = done.send(joined);
+            }
+            Command::Leave { call, done } => {
+                self.leave(&call).await;
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// How many callers are in the room.
+    fn size(&self) -> usize {
+        self.branches.iter().map(|branch| branch.members.len()).sum()
+    }
+
+    async fn join(&mut self, core: &Arc<Core>, objects: &[String]) -> Result<(), CallError> {
+        let was_in = objects.iter().find(|id| Kind::of(id) == Some(Kind::Bridge));
+        let at = self.branch_for(core, was_in).await?;
+        for id in objects.iter().filter(|id| Kind::of(id) == Some(Kind::Playback)) {
+            self.branches[at].take_up_music(id).await;
+        }
+        if self.size() > 0 {
+            for branch in &mut self.branches {
+                branch.stop_music().await;
+            }
+        }
+        let stays =
+            was_in == Some(&self.branches[at].bridge) && core.bridge_holds(&self.branches[at].bridge, &[]).await?;
+        if !stays {
+            self.enter(core, at).await?;
+            if let Some(old) = was_in.filter(|old| **old != self.branches[at].bridge) {
+                remove_bridge(&core.site, old).await;
+            }
+        }
+        self.branches[at].members.push(Arc::clone(core));
+        core.step(Step::Joined { bridge: self.key.to_string() });
+        if self.size() > 1 && objects.is_empty() {
+            self.branches[0].sound(core, &self.settings.join).await;
+        }
+        self.mood().await;
+        Ok(())
+    }
+
+    /// The branch on the caller's node, opened if it is not there: with the bridge that he is in already, if it still exists.
+    async fn branch_for(&mut self, core: &Arc<Core>, was_in: Option<&String>) -> Result<usize, CallError> {
+        if let Some(at) = self.branches.iter().position(|branch| Arc::ptr_eq(&branch.site, &core.site)) {
+            return Ok(at);
+        }
+        let branch = match was_in {
+            Some(bridge) if core.bridge_exists(bridge).await? => Branch::new(&core.site, bridge.clone()),
+            _ => self.new_branch(core).await?,
+        };
+        self.branches.push(branch);
+        Ok(self.branches.len() - 1)
+    }
+
+    async fn new_branch(&self, core: &Core) -> Result<Branch, CallError> {
+        let branch = Branch::new(&core.site, self.shared.ids.next(Kind::Bridge));
+        core.save_room(&[&branch.bridge]).await?;
+        match branch.create(core, &self.key.to_string()).await {
+            Ok(()) => Ok(branch),
+            Err(error) => {
+                branch.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Puts a caller into a branch's bridge. If somebody removed the bridge, another takes its place for all who are there.
+    async fn enter(&mut self, core: &Arc<Core>, at: usize) -> Result<(), CallError> {
+        core.save_room(&[&self.branches[at].bridge]).await?;
+        if core.enter_bridge(&self.branches[at].bridge, &[]).await? == Entered::Yes {
+            return Ok(());
+        }
+        let mut branch = self.new_branch(core).await?;
+        std::mem::swap(&mut branch, &mut self.branches[at]);
+        let members = std::mem::take(&mut branch.members);
+        branch.close().await;
+        for member in members {
+            let moved = async {
+                member.save_room(&[&self.branches[at].bridge]).await?;
+                member.enter_bridge(&self.branches[at].bridge, &[]).await
+            };
+            // A member who cannot be moved is one who is leaving.
+            if let Err(error) = moved.await {
+                tracing::debug!(node = %member.site.name, call = %member.id, %error, "a member was not moved");
+            }
+            self.branches[at].members.push(member);
+        }
+        match core.enter_bridge(&self.branches[at].bridge, &[]).await? {
+            Entered::Yes => Ok(()),
+            Entered::NoBridge => Err(CallError::Misuse("the room's bridge was removed twice")),
+        }
+    }
+
+    async fn leave(&mut self, call: &Arc<str>) {
+        let found = self.branches.iter().enumerate().find_map(|(at, branch)| {
+            branch.members.iter().position(|member| member.id == *call).map(|index| (at, index))
+        });
+        let Some((at, index)) = found else { return };
+        let member = self.branches[at].members.remove(index);
+        member.step(Step::Left { bridge: self.key.to_string() });
+        if member.end().is_none()
+            && let Err(error) = member.leave_bridge(&self.branches[at].bridge).await
+        {
+            tracing::debug!(node = %member.site.name, call = %member.id, %error, "a member was not removed");
+        }
+        let lost = member.end().is_some_and(|end| !end.allows_commands()).then(|| Arc::clone(&member.site));
+        self.close_empty(lost.as_ref()).await;
+        self.connect(lost.as_ref()).await;
+        if let Some(home) = self.branches.first_mut().filter(|home| home.alive()) {
+            home.sound(&member, &self.settings.leave).await;
+        }
+        self.mood().await;
+    }
+
+    /// Removes branches that nobody is in; one at `lost` without a word to its node.
+    async fn close_empty(&mut self, lost: Option<&Arc<Site>>) {
+        for branch in std::mem::take(&mut self.branches) {
+            if !branch.members.is_empty() {
+                self.branches.push(branch);
+            } else if lost.is_some_and(|lost| Arc::ptr_eq(lost, &branch.site)) {
+                branch.forget();
+            } else {
+                branch.close().await;
+            }
+        }
+    }
+
+    /// Joins every branch with the home branch; ends relays that join what is no more, those to `lost` without waiting.
+    async fn connect(&mut self, lost: Option<&Arc<Site>>) {
+        let Some(home) = self.branches.first().map(Branch::side) else { return };
+        for (at, branch) in self.branches.iter_mut().enumerate() {
+            let away = branch.side();
+            let right = |relay: &mut Relay| at == 0 || !relay.joins(&home, &away);
+            if let Some(relay) = branch.relay.take_if(right) {
+                if lost.is_some() { relay.abandon() } else { relay.stop().await }
+            }
+            if at > 0 && branch.relay.is_none() && branch.alive() {
+                branch.relay = Some(Relay::start(&self.shared, home.clone(), away));
+            }
+        }
+    }
+
+    /// Plays to one who is alone; not to several.
+    async fn mood(&mut self) {
+        if self.size() != 1 || self.settings.alone.is_empty() {
+            return;
+        }
+        let Some(branch) = self.branches.iter_mut().find(|branch| !branch.members.is_empty()) else { return };
+        if !branch.alive() || branch.music.as_ref().is_some_and(|music| !music.is_over()) {
+            return;
+        }
+        let id = self.shared.ids.next(Kind::Playback);
+        let member = Arc::clone(&branch.members[0]);
+        // Saved first: another kamari must be able to stop it.
+        if member.save_room(&[&branch.bridge, &id]).await.is_ok() {
+            let media: Vec<String> =
+                std::iter::repeat_n(&self.settings.alone, MUSIC_REPEATS).flatten().cloned().collect();
+            branch.start_music(id, &media).await;
+        }
+    }
+}
+
+/// Completes when the waiting music has come to its end, and says whether it was played; never while there is none.
+async fn music_over(branches: &[Branch]) -> bool {
+    match branches.iter().find_map(|branch| branch.music.as_ref()) {
+        Some(music) => music.over().await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,131 @@
+//! Rooms: callers who hear each other.
+//!
+//! A room is known by its tenant and its name, and spans nodes: who joins it hears all others, whichever node each is on. It comes to be when the first caller joins and goes when the last one has
+//! left. One task owns it ([`actor`]), so that joining and leaving are in order however they cross; callers reach it
+//! through this register.
+
+mod actor;
+mod branch;
+mod relay;
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use tokio::sync::{mpsc, oneshot};
+
+use super::core::Core;
+use super::error::CallError;
+use super::runtime::Shared;
+use actor::Actor;
+pub(super) use relay::{Expected, TOKEN_PREFIX};
+
+/// Commands that may wait for a room's task; whoever sends a further one waits.
+const QUEUE: usize = 64;
+
+/// Which room: rooms of two tenants never meet, even if they bear one name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RoomKey {
+    tenant: Arc<str>,
+    name: Arc<str>,
+}
+
+impl RoomKey {
+    /// The room `name` of `tenant`.
+    pub fn new(tenant: &Arc<str>, name: &Arc<str>) -> Self {
+        Self { tenant: Arc::clone(tenant), name: Arc::clone(name) }
+    }
+}
+
+impl std::fmt::Display for RoomKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.tenant, self.name)
+    }
+}
+
+/// What a room plays by itself; each is a list of media, empty for nothing. Whoever opens a room decides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RoomSettings {
+    /// To all when a further caller joins.
+    pub join: Vec<String>,
+    /// To those who remain when a caller leaves.
+    pub leave: Vec<String>,
+    /// Over and over, to a caller who is alone.
+    pub alone: Vec<String>,
+}
+
+/// What a room's task is asked to do.
+enum Command {
+    /// Let a caller in. `objects` are the ids that the caller's saved state names, if kamari was away meanwhile.
+    Join { core: Arc<Core>, objects: Vec<String>, done: oneshot::Sender<Result<(), CallError>> },
+    /// A caller leaves, or has gone.
+    Leave { call: Arc<str>, done: oneshot::Sender<()> },
+}
+
+/// A caller's place in a room.
+#[derive(Debug)]
+pub(super) struct Membership {
+    room: mpsc::Sender<Command>,
+    call: Arc<str>,
+}
+
+impl Membership {
+    /// Leaves; complete when what had to be done on nodes is done. That the room is gone is fine.
+    pub(super) async fn leave(self) {
+        let (done, left) = oneshot::channel();
+        if self.room.send(Command::Leave { call: self.call, done }).await.is_ok() {
+            let _ = left.await;
+        }
+    }
+}
+
+/// All rooms.
+#[derive(Debug, Default)]
+pub(super) struct Rooms {
+    rooms: DashMap<RoomKey, mpsc::Sender<Command>>,
+}
+
+impl Rooms {
+    /// Lets a call into a room, which is opened if it is not there.
+    pub(super) async fn join(
+        &self,
+        core: &Arc<Core>,
+        key: &RoomKey,
+        settings: &RoomSettings,
+        objects: Vec<String>,
+    ) -> Result<(), CallError> {
+        loop {
+            let room = self.open(&core.shared, key, settings);
+            // Noted first: should this wait be dropped, the call still leaves what it may have joined.
+            core.owned().memberships.push(Membership { room: room.clone(), call: Arc::clone(&core.id) });
+            let (done, joined) = oneshot::channel();
+            let join = Command::Join { core: Arc::clone(core), objects: objects.clone(), done };
+            if room.send(join).await.is_ok()
+                && let Ok(result) = joined.await
+            {
+                return result;
+            }
+            // The room closed while the command was on its way: the next one is another room.
+            core.owned().memberships.retain(|membership| !membership.room.same_channel(&room));
+        }
+    }
+
+    fn open(&self, shared: &Arc<Shared>, key: &RoomKey, settings: &RoomSettings) -> mpsc::Sender<Command> {
+        match self.rooms.entry(key.clone()) {
+            Entry::Occupied(entry) if !entry.get().is_closed() => entry.get().clone(),
+            entry => {
+                let (room, commands) = mpsc::channel(QUEUE);
+                let actor = Actor::new(Arc::clone(shared), key.clone(), settings.clone(), room.downgrade(), commands);
+                shared.tasks.spawn(actor.run());
+                entry.insert(room).clone()
+            }
+        }
+    }
+
+    /// Forgets a room whose task is about to end.
+    fn close(&self, key: &RoomKey, room: &mpsc::WeakSender<Command>) {
+        let this =
+            |_: &RoomKey, other: &mpsc::Sender<Command>| room.upgrade().is_none_or(|room| room.same_channel(other));
+        self.rooms.remove_if(key, this);
+    }
+}

@@ -1,0 +1,251 @@
+//! Takes the nodes' events in, gives each to the call that it concerns, and starts a task for every call that arrives.
+//!
+//! The listener's methods run on the nodes' tasks: they never wait.
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use tokio::sync::broadcast;
+use tokio_util::task::TaskTracker;
+
+use super::adopt;
+use super::core::Core;
+use super::handle::Call;
+use super::handler::{self, Handler};
+use super::ids::{Ids, Kind};
+use super::room::{Expected, Rooms, TOKEN_PREFIX};
+use super::settings::CallSettings;
+use super::site::{LegPhase, Site, Target};
+use super::view::{CallEvent, CallView, End, Step};
+use crate::ari::model::{Channel, ChannelState, PlaybackState};
+use crate::ari::{Event, EventKind};
+use crate::pool::{NodeLink, NodeListener, NodeName, Resync};
+use crate::telemetry::CallMetrics;
+
+/// Changes that a slow reader of the stream may be behind; after that it misses the oldest.
+const STREAM_LENGTH: usize = 4_096;
+
+/// What all calls share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) settings: CallSettings,
+    pub(super) metrics: Arc<CallMetrics>,
+    pub(super) ids: Ids,
+    pub(super) calls: DashMap<Arc<str>, Arc<Core>>,
+    pub(super) rooms: Arc<Rooms>,
+    /// Legs between nodes that have not arrived yet, by their tokens.
+    pub(super) relays: DashMap<String, Expected>,
+    pub(super) tasks: TaskTracker,
+    events: broadcast::Sender<Arc<CallEvent>>,
+}
+
+impl Shared {
+    /// Tells the stream; that nobody listens is fine.
+    pub(super) fn publish(&self, event: CallEvent) {
+        if self.events.receiver_count() > 0 {
+            let _ = self.events.send(Arc::new(event));
+        }
+    }
+}
+
+/// The Stasis runtime: all calls of all nodes. Cheap to clone.
+#[derive(Clone)]
+pub struct Runtime {
+    shared: Arc<Shared>,
+    handler: Arc<dyn Handler>,
+    sites: Arc<DashMap<NodeName, Arc<Site>>>,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("calls", &self.shared.calls.len()).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// A runtime without calls. `settings` are validated. Calls are served by `handler`.
+    pub fn new(settings: CallSettings, metrics: Arc<CallMetrics>, handler: Arc<dyn Handler>) -> Self {
+        let shared = Shared {
+            settings,
+            metrics,
+            ids: Ids::new(),
+            calls: DashMap::new(),
+            rooms: Arc::new(Rooms::default()),
+            relays: DashMap::new(),
+            tasks: TaskTracker::new(),
+            events: broadcast::Sender::new(STREAM_LENGTH),
+        };
+        Self { shared: Arc::new(shared), handler, sites: Arc::new(DashMap::new()) }
+    }
+
+    /// Every call that lives, in no order.
+    pub fn calls(&self) -> Vec<CallView> {
+        self.shared.calls.iter().map(|entry| entry.value().view()).collect()
+    }
+
+    /// One call by kamari's id.
+    pub fn call(&self, id: &str) -> Option<CallView> {
+        self.shared.calls.get(id).map(|entry| entry.value().view())
+    }
+
+    /// How many calls live.
+    pub fn live(&self) -> usize {
+        self.shared.calls.len()
+    }
+
+    /// Ends a call for the operator; says whether there was such a call. It is hung up shortly after.
+    pub fn end(&self, id: &str) -> bool {
+        let core = self.shared.calls.get(id).map(|entry| Arc::clone(entry.value()));
+        core.inspect(|core| {
+            core.end_with(End::Operator);
+        })
+        .is_some()
+    }
+
+    /// Every change of every call from now on. A reader that is too slow misses the oldest and is told how many.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<CallEvent>> {
+        self.shared.events.subscribe()
+    }
+
+    /// Lets go of all calls without hanging them up, and waits until their tasks have ended. They stay on their nodes, and a
+    /// kamari that starts takes them up. Says how many there were.
+    pub async fn release(&self) -> usize {
+        let sites: Vec<_> = self.sites.iter().map(|entry| Arc::clone(entry.value())).collect();
+        self.sites.clear();
+        let live = self.live();
+        for site in sites {
+            site.close(&End::Released);
+        }
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+        live
+    }
+
+    /// How many objects of calls are registered: none when no call lives.
+    pub fn registered(&self) -> usize {
+        self.sites.iter().map(|entry| entry.value().len()).sum()
+    }
+
+    fn site(&self, node: &NodeName) -> Option<Arc<Site>> {
+        self.sites.get(node).map(|site| Arc::clone(&site))
+    }
+
+    /// A channel entered the application.
+    fn entered(&self, site: &Arc<Site>, channel: &Channel) {
+        match (Kind::of(&channel.id), site.target(&channel.id)) {
+            (_, Some(Target::Leg(leg))) => leg.is_now(LegPhase::Entered),
+            (Some(_), _) => self.orphan(site, &channel.id),
+            (None, None) if channel.dialplan.exten.starts_with(TOKEN_PREFIX) => self.relay_arrives(site, channel),
+            (None, _) => self.begin(site, channel),
+        }
+    }
+
+    /// The home end of a leg between nodes is there. One that nobody expects (any more) is hung up.
+    fn relay_arrives(&self, site: &Arc<Site>, channel: &Channel) {
+        let Some((_, expected)) = self.shared.relays.remove(&channel.dialplan.exten) else {
+            return self.orphan(site, &channel.id);
+        };
+        expected.leg.is_now(LegPhase::Entered);
+        site.register(&channel.id, Target::Leg(expected.leg));
+        if expected.arrived.send(channel.id.clone()).is_err() {
+            site.forget(&channel.id);
+            self.orphan(site, &channel.id);
+        }
+    }
+
+    /// A caller is there: registers the call, then starts its task.
+    fn begin(&self, site: &Arc<Site>, channel: &Channel) {
+        let (core, digits) = Core::new(&self.shared, site, channel, false);
+        if !site.register_call(&core) {
+            return;
+        }
+        if channel.state == ChannelState::Up {
+            core.answered();
+        }
+        self.shared.calls.insert(Arc::clone(&core.id), Arc::clone(&core));
+        self.shared.metrics.started.inc();
+        core.step(Step::Arrived);
+        let call = Call::new(core, digits);
+        self.shared.tasks.spawn(handler::run(Arc::clone(&self.handler), call));
+    }
+
+    /// A channel of ours that nobody waits for any more: its call ended before it came to be.
+    fn orphan(&self, site: &Arc<Site>, id: &str) {
+        self.shared.metrics.orphans.inc();
+        let (site, id) = (Arc::clone(site), id.to_owned());
+        self.shared.tasks.spawn(async move { handler::remove_channel(&site, &id).await });
+    }
+
+    fn left(site: &Site, channel: &str) {
+        match site.target(channel) {
+            Some(Target::Call(core)) => core.channel_left(),
+            Some(Target::Leg(leg)) => leg.is_now(LegPhase::Gone),
+            _ => {}
+        }
+    }
+
+    fn dispatch(&self, site: &Arc<Site>, event: &Event) {
+        match &event.kind {
+            EventKind::StasisStart(event) => self.entered(site, &event.channel),
+            EventKind::StasisEnd(event) => Self::left(site, &event.channel.id),
+            EventKind::ChannelDestroyed(event) => Self::left(site, &event.channel.id),
+            EventKind::ChannelHangupRequest(event) => Self::left(site, &event.channel.id),
+            EventKind::ChannelDtmfReceived(event) => {
+                if let Some(core) = site.call(&event.channel.id) {
+                    core.digit(&event.digit);
+                }
+            }
+            EventKind::ChannelStateChange(event) if event.channel.state == ChannelState::Up => {
+                if let Some(core) = site.call(&event.channel.id) {
+                    core.answered();
+                }
+            }
+            EventKind::PlaybackStarted(event) => Self::playback(site, &event.playback.id, &event.playback.state),
+            EventKind::PlaybackContinuing(event) => Self::playback(site, &event.playback.id, &event.playback.state),
+            EventKind::PlaybackFinished(event) => Self::playback(site, &event.playback.id, &event.playback.state),
+            _ => {}
+        }
+    }
+
+    fn playback(site: &Site, id: &str, state: &PlaybackState) {
+        let Some(Target::Playback(playback)) = site.target(id) else { return };
+        match state {
+            PlaybackState::Done => playback.finish(false),
+            PlaybackState::Failed => playback.finish(true),
+            _ => return playback.goes_on(),
+        }
+        site.forget(id);
+    }
+}
+
+impl NodeListener for Runtime {
+    fn on_up(&self, link: &NodeLink, resync: &Resync) {
+        let site = if let Some(site) = self.site(&link.name) {
+            site.renew(link);
+            site
+        } else {
+            let site = Site::new(link.clone());
+            self.sites.insert(link.name.clone(), Arc::clone(&site));
+            site
+        };
+        adopt::take_over(&self.shared, &self.handler, &site, resync);
+    }
+
+    fn on_event(&self, link: &NodeLink, event: &Arc<Event>) {
+        if let Some(site) = self.site(&link.name) {
+            self.dispatch(&site, event);
+        }
+    }
+
+    fn on_down(&self, link: &NodeLink, reason: &str) {
+        if let Some((_, site)) = self.sites.remove(&link.name) {
+            site.close(&End::NodeLost { reason: reason.into() });
+        }
+    }
+
+    fn on_removed(&self, node: &NodeName) {
+        if let Some((_, site)) = self.sites.remove(node) {
+            site.close(&End::NodeLost { reason: "it was removed from the pool".into() });
+        }
+    }
+}

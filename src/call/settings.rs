@@ -1,0 +1,71 @@
+//! The `[call]` section of the settings.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::invalid::Invalid;
+
+/// How calls are run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CallSettings {
+    /// Longest that a call may last, in seconds, 1 to 604800; then it is hung up. No call is without a deadline.
+    pub max_duration_s: u64,
+    /// How long an app may go on after its caller has gone, in seconds, 1 to 600; then it is cut off.
+    pub app_grace_s: u64,
+    /// Digits that a caller may dial ahead of an app that is not listening yet, 1 to 10000; further ones are dropped
+    /// and counted.
+    pub digits_ahead: usize,
+    /// Steps that a call's timeline keeps, 8 to 10000; further ones are only counted.
+    pub timeline_steps: usize,
+}
+
+impl Default for CallSettings {
+    fn default() -> Self {
+        Self { max_duration_s: 14_400, app_grace_s: 10, digits_ahead: 64, timeline_steps: 64 }
+    }
+}
+
+impl CallSettings {
+    /// Checks ranges.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        if !(1..=604_800).contains(&self.max_duration_s) {
+            let expected = "a whole number of seconds from 1 to 604800";
+            return Err(Invalid::new("call.max_duration_s", expected, self.max_duration_s));
+        }
+        if !(1..=600).contains(&self.app_grace_s) {
+            let expected = "a whole number of seconds from 1 to 600";
+            return Err(Invalid::new("call.app_grace_s", expected, self.app_grace_s));
+        }
+        if !(1..=10_000).contains(&self.digits_ahead) {
+            return Err(Invalid::new("call.digits_ahead", "a whole number from 1 to 10000", self.digits_ahead));
+        }
+        if !(8..=10_000).contains(&self.timeline_steps) {
+            return Err(Invalid::new("call.timeline_steps", "a whole number from 8 to 10000", self.timeline_steps));
+        }
+        Ok(())
+    }
+
+    pub(super) fn max_duration(&self) -> Duration {
+        Duration::from_secs(self.max_duration_s)
+    }
+
+    pub(super) fn app_grace(&self) -> Duration {
+        Duration::from_secs(self.app_grace_s)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CallSettings;
+
+    #[test]
+    fn the_defaults_are_good_and_refusals_name_the_field() {
+        CallSettings::default().validate().expect("good defaults");
+        for field in ["max_duration_s", "app_grace_s", "digits_ahead", "timeline_steps"] {
+            let settings: CallSettings = toml::from_str(&format!("{field} = 0")).expect("TOML");
+            assert_eq!(settings.validate().expect_err("refused").field, format!("call.{field}"));
+        }
+    }
+}

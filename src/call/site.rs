@@ -1,0 +1,162 @@
+//! What kamari has on one node, by the ids that the node's events name.
+//!
+//! A site lasts from the moment a node's events arrive to the moment they no longer do; when the node is back it gets
+//! a new site, and its calls are found again. Lookups take no lock longer than it takes to clone an `Arc`.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use tokio::sync::watch;
+
+use super::core::Core;
+use super::playback::PlaybackCore;
+use super::view::End;
+use crate::pool::{NodeLink, NodeName};
+
+/// Who is to hear of an object's events.
+#[derive(Debug, Clone)]
+pub(super) enum Target {
+    /// A caller's channel.
+    Call(Arc<Core>),
+    /// A channel that kamari made.
+    Leg(Arc<Leg>),
+    /// A playback.
+    Playback(Arc<PlaybackCore>),
+    /// A bridge: nothing of its events is needed, but it has an owner.
+    Bridge,
+}
+
+/// A channel that kamari made.
+#[derive(Debug)]
+pub(super) struct Leg {
+    phase: watch::Sender<LegPhase>,
+}
+
+/// Where a channel that kamari made stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LegPhase {
+    /// Asked for.
+    New,
+    /// In the application: it can be bridged.
+    Entered,
+    /// Gone.
+    Gone,
+}
+
+impl Leg {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { phase: watch::Sender::new(LegPhase::New) })
+    }
+
+    /// Moves on; never back from `Gone`.
+    pub(super) fn is_now(&self, phase: LegPhase) {
+        self.phase.send_if_modified(|current| {
+            let moves = *current != phase && *current != LegPhase::Gone;
+            if moves {
+                *current = phase;
+            }
+            moves
+        });
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<LegPhase> {
+        self.phase.subscribe()
+    }
+}
+
+/// One node while its events arrive.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) name: NodeName,
+    link: ArcSwap<NodeLink>,
+    objects: DashMap<String, Target>,
+}
+
+impl Site {
+    pub(super) fn new(link: NodeLink) -> Arc<Self> {
+        Arc::new(Self { name: link.name.clone(), link: ArcSwap::from_pointee(link), objects: DashMap::new() })
+    }
+
+    /// The way to command the node.
+    pub(super) fn link(&self) -> Arc<NodeLink> {
+        self.link.load_full()
+    }
+
+    /// The node's events were read anew: commands go by the new link.
+    pub(super) fn renew(&self, link: &NodeLink) {
+        self.link.store(Arc::new(link.clone()));
+    }
+
+    /// Whose object it is.
+    pub(super) fn target(&self, id: &str) -> Option<Target> {
+        self.objects.get(id).map(|entry| entry.value().clone())
+    }
+
+    /// The call of a caller's channel.
+    pub(super) fn call(&self, channel: &str) -> Option<Arc<Core>> {
+        match self.target(channel) {
+            Some(Target::Call(core)) => Some(core),
+            _ => None,
+        }
+    }
+
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.objects.contains_key(id)
+    }
+
+    /// Registers an object before the request that creates it.
+    pub(super) fn register(&self, id: &str, target: Target) {
+        self.objects.insert(id.to_owned(), target);
+    }
+
+    /// Registers a call, unless its channel has one already that is not over.
+    pub(super) fn register_call(&self, core: &Arc<Core>) -> bool {
+        match self.objects.entry(core.channel.as_ref().to_owned()) {
+            Entry::Occupied(entry) if matches!(entry.get(), Target::Call(other) if other.end().is_none()) => false,
+            Entry::Occupied(mut entry) => {
+                entry.insert(Target::Call(Arc::clone(core)));
+                true
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(Target::Call(Arc::clone(core)));
+                true
+            }
+        }
+    }
+
+    pub(super) fn forget(&self, id: &str) {
+        self.objects.remove(id);
+    }
+
+    /// Forgets a call's channel, unless another call has it by now.
+    pub(super) fn forget_call(&self, core: &Arc<Core>) {
+        let own = |_: &String, target: &Target| matches!(target, Target::Call(other) if Arc::ptr_eq(other, core));
+        self.objects.remove_if(core.channel.as_ref(), own);
+    }
+
+    /// Every call here.
+    pub(super) fn calls(&self) -> Vec<Arc<Core>> {
+        let call = |target: &Target| if let Target::Call(core) = target { Some(Arc::clone(core)) } else { None };
+        self.objects.iter().filter_map(|entry| call(entry.value())).collect()
+    }
+
+    /// Every playback here.
+    pub(super) fn playbacks(&self) -> Vec<Arc<PlaybackCore>> {
+        let playback = |target: &Target| if let Target::Playback(one) = target { Some(Arc::clone(one)) } else { None };
+        self.objects.iter().filter_map(|entry| playback(entry.value())).collect()
+    }
+
+    /// How many objects are registered.
+    pub(super) fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// The node's events no longer arrive: every call here is over as far as this process is concerned.
+    pub(super) fn close(&self, end: &End) {
+        for core in self.calls() {
+            core.end_with(end.clone());
+        }
+    }
+}
