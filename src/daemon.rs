@@ -6,33 +6,49 @@
 //! Invariants:
 //! - Sockets are bound before anything is served, so that a port in use is said at once and nothing was begun.
 //! - Every task has a name, the common token and a declared answer to what follows when it ends by itself.
-//! - SIGHUP reads the settings again; mistakes in them are logged, and everything stays as it was.
+//! - SIGHUP reads the settings again; a mistake in them is logged, and everything stays as it was.
 //! - SIGTERM (or SIGINT): `/readyz` says no and the lookup goes away, so that Kamailio routes by dispatcher; calls may end
-//!   by themselves for a while; those that do not stay up on their nodes, for the next kamari to adopt. A second signal
-//!   cuts the waiting short.
+//!   by themselves for a while, and calls that come meanwhile are served; those that are left stay up on their nodes, for
+//!   the next kamari to adopt. A second signal cuts the waiting short.
 
+mod dispatchers;
+mod reload;
 mod signals;
+mod stop;
 mod tasks;
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, ApiState, Phase, PhaseCell};
-use crate::config::{self, Config, Sources};
+use crate::api::{self, ApiState};
+use crate::apps::{Catalogue, Switchboard};
+use crate::call::Runtime;
+use crate::config::{Config, Sources};
+use crate::fallback::Fallback;
+use crate::lookup;
 use crate::media::{self, Prompts};
+use crate::pool::{self, Pool};
 use crate::telemetry::{LogControl, Metrics};
+use reload::Reloader;
 use signals::{Asked, Signals};
-use tasks::{OnError, Tasks};
+use stop::Parts;
+use tasks::{Ended, OnError, Tasks};
 
 /// How long the runtime may take to end what tasks left behind.
 const LAST_WAIT: Duration = Duration::from_secs(1);
+/// How often it is asked whether every node was looked at, until it was.
+const READY_LOOK: Duration = Duration::from_millis(50);
 
 /// Runs kamari until a signal stops it. `sources` is where `config` came from, to be read again on SIGHUP.
-pub fn run(config: Config, sources: &Sources) -> anyhow::Result<()> {
+pub fn run(config: Config, sources: Sources) -> anyhow::Result<()> {
     let log = LogControl::start(&config.log)?;
     // A second provider can only be refused when one is there already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -41,69 +57,131 @@ pub fn run(config: Config, sources: &Sources) -> anyhow::Result<()> {
         .thread_name("kamari")
         .build()
         .context("the runtime cannot be made")?;
-    let done = runtime.block_on(serve(config, sources, &log));
+    let done = runtime.block_on(serve(config, sources, log));
     runtime.shutdown_timeout(LAST_WAIT);
     done
 }
 
-async fn serve(config: Config, sources: &Sources, log: &LogControl) -> anyhow::Result<()> {
+async fn serve(config: Config, sources: Sources, log: LogControl) -> anyhow::Result<()> {
     let mut signals = Signals::new().context("signals cannot be taken over")?;
-    let api_socket = bind("api", config.api.listen).await?;
-    let media_socket = bind("media", config.media.listen).await?;
-
-    let (tasks, mut ended) = Tasks::new();
-    let metrics = Metrics::new()?;
-    let phase = PhaseCell::default();
-    let prompts = Arc::new(Prompts::new(&config.media));
-
-    let stop = tasks.token();
-    tasks.spawn("media", OnError::GoOn, media::serve(media_socket, prompts, async move { stop.cancelled().await }));
-    let state =
-        ApiState { settings: Arc::new(config.api.clone()), metrics, phase: phase.clone(), started: Instant::now() };
-    let stop = tasks.token();
-    tasks.spawn("api", OnError::Stop, api::serve(api_socket, state, async move { stop.cancelled().await }));
-    phase.advance(Phase::Ready);
-    notify(&[sd_notify::NotifyState::Ready]);
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), api = %config.api.listen, "kamari is ready");
-
+    let sockets = Sockets::bind(&config).await?;
+    let (daemon, mut ended) = Daemon::start(&config, sockets)?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        lookup = %config.lookup.listen,
+        api = %config.api.listen,
+        media = %config.media.listen,
+        "kamari serves"
+    );
+    let drain = config.shutdown.drain();
+    let mut reloader = Reloader::new(config, sources, log, Arc::clone(&daemon.switchboard), daemon.parts.pool.clone());
+    let mut ready_look = Some(tokio::time::interval(READY_LOOK));
     let outcome = loop {
         tokio::select! {
             Some(end) = ended.recv() => break Err(anyhow::Error::new(end)),
             asked = signals.next() => match asked {
-                Asked::Reload => reload(sources, log),
+                Asked::Reload => reloader.reload().await,
                 Asked::Stop => break Ok(()),
+            },
+            () = tick(ready_look.as_mut()) => if daemon.parts.pool.is_checked() {
+                ready_look = None;
+                tracing::info!("kamari is ready: every node was looked at");
+                notify(&[sd_notify::NotifyState::Ready]);
             },
         }
     };
-    phase.advance(Phase::Stopping);
     notify(&[sd_notify::NotifyState::Stopping]);
-    tracing::info!("kamari stops");
     tokio::select! {
-        () = tasks.finish() => {}
+        () = daemon.parts.stop(drain) => tracing::info!("kamari has stopped"),
         () = signals.stop() => tracing::warn!("a second signal: kamari stops at once"),
     }
     outcome
 }
 
-async fn bind(what: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("{what}.listen: {address} cannot be listened on"))
+/// The next tick of an interval that may be over.
+async fn tick(interval: Option<&mut tokio::time::Interval>) {
+    match interval {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
 }
 
-/// Reads the settings again and puts into effect what can change while kamari runs.
-fn reload(sources: &Sources, log: &LogControl) {
-    notify(&[sd_notify::NotifyState::Reloading]);
-    match config::load(sources) {
-        Ok(config) => match log.set_level(&config.log) {
-            Ok(()) => tracing::info!("the settings were read again"),
-            Err(error) => tracing::error!(%error, "the log level stays as it was"),
-        },
-        Err(problems) => {
-            for problem in &problems.0 {
-                tracing::error!(%problem, "a mistake in the settings; everything stays as it was");
-            }
-        }
+/// Every socket, bound and not yet served.
+struct Sockets {
+    lookup: lookup::Server,
+    api: TcpListener,
+    media: TcpListener,
+}
+
+impl Sockets {
+    async fn bind(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            lookup: lookup::Server::bind(&config.lookup).context("lookup.listen")?,
+            api: bind("api.listen", config.api.listen).await?,
+            media: bind("media.listen", config.media.listen).await?,
+        })
     }
-    notify(&[sd_notify::NotifyState::Ready]);
+}
+
+async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{setting}: {address} cannot be listened on"))
+}
+
+/// A kamari that runs.
+struct Daemon {
+    parts: Parts,
+    switchboard: Arc<Switchboard>,
+}
+
+impl Daemon {
+    /// Starts every part. The receiver hears of tasks that kamari cannot do without and that ended.
+    fn start(config: &Config, sockets: Sockets) -> anyhow::Result<(Self, mpsc::UnboundedReceiver<Ended>)> {
+        let (tasks, ended) = Tasks::new();
+        let metrics = Metrics::new()?;
+        let stopping = CancellationToken::new();
+
+        let prompts = Arc::new(Prompts::new(&config.media));
+        let switchboard = Arc::new(Switchboard::new(Catalogue::default(), Arc::clone(&prompts), &config.tenants)?);
+        let calls = Runtime::new(config.call.clone(), Arc::clone(&metrics.calls), Arc::clone(&switchboard) as _);
+        let (pool, registry) = Pool::start(pool::Parts {
+            settings: config.pool.clone(),
+            balance: config.balance.clone(),
+            ari: config.ari.clone(),
+            nodes: config.node_specs()?,
+            listener: Arc::new(calls.clone()),
+            metrics: Arc::clone(&metrics.pool),
+            ari_metrics: Arc::clone(&metrics.ari),
+        })?;
+        tasks.spawn("pool", OnError::Stop, registry);
+        // Calls reach prompts and the pool without these two, so a fault in one must not end them.
+        let stop = tasks.token();
+        tasks.spawn("media", OnError::GoOn, media::serve(sockets.media, prompts, stop.cancelled_owned()));
+        let (told, wanted) = watch::channel(Vec::new());
+        let fallback = Fallback::new(&config.fallback, &wanted, &metrics.fallback)?;
+        let stop = tasks.token();
+        tasks.spawn("fallback", OnError::GoOn, async move {
+            fallback.run(stop).await;
+            Ok::<(), Infallible>(())
+        });
+        tasks.spawn("dispatchers", OnError::GoOn, dispatchers::follow(pool.clone(), told, tasks.token()));
+
+        let state = ApiState {
+            settings: Arc::new(config.api.clone()),
+            metrics: metrics.clone(),
+            pool: pool.clone(),
+            calls: calls.clone(),
+            started: Instant::now(),
+            streams: Arc::new(Semaphore::new(config.api.max_event_streams)),
+            stopping: stopping.clone(),
+            stop: tasks.token(),
+        };
+        let stop = tasks.token();
+        tasks.spawn("api", OnError::Stop, api::serve(sockets.api, state, stop.cancelled_owned()));
+        let lookup = sockets.lookup.start(pool.routing(), &metrics.lookup)?;
+        Ok((Self { parts: Parts { stopping, lookup, calls, pool, tasks }, switchboard }, ended))
+    }
 }
 
 /// Tells the service manager, if there is one.

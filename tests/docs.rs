@@ -16,13 +16,17 @@ const END: &str = "<!-- end of what is made from the code -->\n";
 
 /// The sections of the settings file, and the structs whose fields are their keys.
 const SECTIONS: &[(&str, &str, &str)] = &[
+    ("lookup", "src/lookup/settings.rs", "Settings"),
     ("api", "src/api/settings.rs", "Settings"),
     ("pool", "src/pool/settings.rs", "Settings"),
     ("ari", "src/ari/settings.rs", "Settings"),
     ("balance", "src/balance/settings.rs", "Settings"),
+    ("call", "src/call/settings.rs", "CallSettings"),
     ("media", "src/media/settings.rs", "MediaSettings"),
     ("fallback", "src/fallback/settings.rs", "Settings"),
+    ("fallback", "src/fallback/settings.rs", "Settings"),
     ("log", "src/telemetry/log.rs", "LogSettings"),
+    ("shutdown", "src/config/shutdown.rs", "ShutdownSettings"),
 ];
 
 /// Lists in the file: their entries have no defaults of their own.

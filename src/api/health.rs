@@ -40,14 +40,15 @@ pub(super) async fn metrics(State(state): State<ApiState>) -> Result<Response, P
 
 /// kamari in a few numbers.
 #[utoipa::path(get, path = "/v1/status", tag = "health", responses((status = 200, description = "now", body = StatusView)))]
-pub(super) async fn status(State(state): State<ApiState>) -> Json<StatusView> {
+pub(super) async fn status(State(state): State<ApiState>) -> Result<Json<StatusView>, Problem> {
+    let nodes = state.pool.list().await?;
     let lookup = &state.metrics.lookup;
-    Json(StatusView {
+    Ok(Json(StatusView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: state.started.elapsed().as_secs_f64(),
         ready: state.phase() == Phase::Ready,
-        nodes: 0,
-        eligible_nodes: 0,
+        nodes: nodes.len(),
+        eligible_nodes: nodes.iter().filter(|node| node.eligible).count(),
         calls: state.metrics.calls.active.get(),
         lookups: LookupsView {
             routed: lookup.routed.get(),
@@ -55,5 +56,5 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<StatusView> {
             rejected: lookup.rejected.get(),
             invalid: lookup.invalid.get(),
         },
-    })
+    }))
 }

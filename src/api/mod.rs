@@ -7,7 +7,11 @@
 //! a handler only asks the owners of the state (pool, calls), and keeps none itself. The document at `/openapi.json` is
 //! made from the handlers and committed as `docs/openapi.json`; a test fails when they drift.
 
+mod body;
+mod calls;
+mod events;
 mod health;
+mod nodes;
 mod openapi;
 mod problem;
 mod router;
@@ -19,5 +23,5 @@ pub use openapi::document;
 pub use problem::Problem;
 pub use router::{router, serve};
 pub use settings::Settings;
-pub use state::{ApiState, Phase, PhaseCell};
-pub use views::{CallView, LookupsView, NewNodeView, NodePatchView, NodeView, StatusView};
+pub use state::ApiState;
+pub use views::{CallDetail, CallView, LookupsView, NewNodeView, NodePatchView, NodeView, StatusView};

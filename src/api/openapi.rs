@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::health;
+use super::{calls, events, health, nodes};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -11,7 +11,23 @@ use super::health;
         description = "The operator's API of kamari: nodes, calls, events. Every refusal is application/problem+json.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    paths(health::healthz, health::readyz, health::metrics, health::status)
+    paths(
+        health::healthz,
+        health::readyz,
+        health::metrics,
+        health::status,
+        nodes::list,
+        nodes::add,
+        nodes::show,
+        nodes::patch,
+        nodes::remove,
+        nodes::drain,
+        nodes::undrain,
+        calls::list,
+        calls::show,
+        calls::hang_up,
+        events::events,
+    )
 )]
 struct Document;
 

@@ -6,13 +6,13 @@ use std::io;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::{HeaderValue, StatusCode, Uri, header};
 use tokio::net::TcpListener;
 
 use super::problem::Problem;
 use super::state::ApiState;
-use super::{health, openapi};
+use super::{calls, events, health, nodes, openapi};
 use crate::dashboard;
 
 /// All paths of the API.
@@ -24,6 +24,13 @@ pub fn router(state: ApiState) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/openapi.json", get(document))
         .route("/v1/status", get(health::status))
+        .route("/v1/nodes", get(nodes::list).post(nodes::add))
+        .route("/v1/nodes/{name}", get(nodes::show).patch(nodes::patch).delete(nodes::remove))
+        .route("/v1/nodes/{name}/drain", post(nodes::drain))
+        .route("/v1/nodes/{name}/undrain", post(nodes::undrain))
+        .route("/v1/calls", get(calls::list))
+        .route("/v1/calls/{id}", get(calls::show).delete(calls::hang_up))
+        .route("/v1/events", get(events::events))
         .merge(dashboard::router())
         .fallback(|uri: Uri| async move { Problem::not_found("path", uri.path()) })
         .method_not_allowed_fallback(|| async {

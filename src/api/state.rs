@@ -1,42 +1,25 @@
 //! What the handlers work with: handles, all cheap to clone.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::settings::Settings;
+use crate::call::Runtime;
+use crate::pool::Pool;
 use crate::telemetry::Metrics;
 
 /// Where kamari is between start and end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub(super) enum Phase {
     /// Not every node has been looked at yet.
     Starting,
     /// In service.
     Ready,
     /// Asked to stop.
     Stopping,
-}
-
-/// Shares the phase between the daemon, which moves it on, and whoever wants to know.
-#[derive(Debug, Clone, Default)]
-pub struct PhaseCell(Arc<AtomicU8>);
-
-impl PhaseCell {
-    /// The phase now.
-    pub fn get(&self) -> Phase {
-        match self.0.load(Ordering::Relaxed) {
-            0 => Phase::Starting,
-            1 => Phase::Ready,
-            _ => Phase::Stopping,
-        }
-    }
-
-    /// Moves on to `phase`; never back.
-    pub fn advance(&self, phase: Phase) {
-        self.0.fetch_max(phase as u8, Ordering::Relaxed);
-    }
 }
 
 /// What the handlers work with.
@@ -46,28 +29,28 @@ pub struct ApiState {
     pub settings: Arc<Settings>,
     /// Every number.
     pub metrics: Metrics,
-    /// Where kamari is between start and end.
-    pub phase: PhaseCell,
+    /// Cancelled when kamari was asked to stop; the API goes on until `stop`.
+    pub stopping: CancellationToken,
+    /// The nodes.
+    pub pool: Pool,
+    /// The calls.
+    pub calls: Runtime,
     /// When kamari started.
     pub started: Instant,
+    /// Places for event streams.
+    pub streams: Arc<Semaphore>,
+    /// Cancelled when the API ends: what would never end by itself ends then.
+    pub stop: CancellationToken,
 }
 
 impl ApiState {
     pub(super) fn phase(&self) -> Phase {
-        self.phase.get()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Phase, PhaseCell};
-
-    #[test]
-    fn the_phase_never_goes_back() {
-        let phase = PhaseCell::default();
-        assert_eq!(phase.get(), Phase::Starting);
-        phase.advance(Phase::Stopping);
-        phase.advance(Phase::Ready);
-        assert_eq!(phase.get(), Phase::Stopping);
+        if self.stopping.is_cancelled() {
+            Phase::Stopping
+        } else if self.pool.is_checked() {
+            Phase::Ready
+        } else {
+            Phase::Starting
+        }
     }
 }

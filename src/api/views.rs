@@ -1,7 +1,11 @@
 //! What is on the wire: the JSON of nodes, calls and the state of kamari. The command line reads the same types.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
+
+use crate::call;
+use crate::pool::NodeStatus;
 
 /// A node as the operator sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -12,38 +16,77 @@ pub struct NodeView {
     pub ari: String,
     /// Where Kamailio sends its calls.
     pub sip: String,
+    /// ARI user, where it is not the pool's default.
+    pub username: Option<String>,
+    /// `file` when the settings file's word stands, `runtime` when it was added or changed while kamari ran.
+    pub origin: String,
     /// `joining`, `up`, `suspect` or `down`.
     pub state: String,
     /// Why it is in that state, in words.
     pub reason: String,
-    /// Seconds since its state last changed.
+    /// For how long its state has been the same, in seconds.
     pub state_for_s: f64,
     /// What the operator wants: `active`, `draining` or `disabled`.
     pub intent: String,
     /// Whether it is draining and has neither a call nor a promised call left.
     pub drained: bool,
-    /// Whether it may be chosen for a call now.
+    /// Whether the next call may go to it.
     pub eligible: bool,
-    /// `file` when the settings file declares it, `runtime` when it was added or changed by the API.
-    pub origin: String,
-    /// Calls of kamari's own on the node.
+    /// Whether kamari commands it: not while another controller has taken its application over.
+    pub commands_allowed: bool,
+    /// Calls of kamari's own on the node, legs included.
     pub calls: u32,
     /// Calls promised to the node and not yet seen there.
     pub reserved: u32,
     /// Calls on the node that kamari did not place.
     pub foreign: u32,
     /// Calls it may carry at once.
-    pub capacity: f64,
-    /// The operator's bound on its capacity, if one was set.
+    pub capacity: u32,
+    /// The operator's bound on its calls, if one was set.
     pub configured_capacity: Option<u32>,
     /// How near its limit it is: 0 idle, 1 full.
     pub stress: f64,
-    /// Load of its processors as it reports it, 1 is all of them busy; absent until it was read.
-    pub cpu: Option<f64>,
-    /// Round trip of the last ping, in milliseconds; absent until one was answered.
+    /// How old the last good reading of it is, in milliseconds; absent until there was one.
+    pub sample_age_ms: Option<u64>,
+    /// Round trip of its last ping, in milliseconds.
     pub round_trip_ms: Option<f64>,
+    /// Its host's load average over one minute: an alarm, no measure of what it can take.
+    pub load_average: Option<f64>,
     /// Asterisk's version, once it was read.
     pub version: Option<String>,
+    /// When its Asterisk started, by its own clock, in milliseconds of Unix time.
+    pub asterisk_started_ms: Option<i64>,
+}
+
+impl From<&NodeStatus> for NodeView {
+    fn from(node: &NodeStatus) -> Self {
+        let sample = node.sample.as_ref();
+        Self {
+            name: node.name.to_string(),
+            ari: node.ari.to_string(),
+            sip: node.sip.to_string(),
+            username: node.username.clone(),
+            origin: word(&node.origin),
+            state: node.availability.as_str().to_owned(),
+            reason: node.reason.to_string(),
+            state_for_s: node.state_for_s,
+            intent: node.intent.as_str().to_owned(),
+            drained: node.drained,
+            eligible: node.eligible,
+            commands_allowed: node.commands_allowed,
+            calls: node.calls.own,
+            reserved: node.calls.reserved,
+            foreign: node.calls.foreign,
+            capacity: node.capacity,
+            configured_capacity: node.configured_capacity,
+            stress: node.stress,
+            sample_age_ms: sample.map(|sample| sample.age_ms),
+            round_trip_ms: sample.map(|sample| sample.round_trip_ms),
+            load_average: sample.and_then(|sample| sample.load_average).map(f64::from),
+            version: node.version.clone(),
+            asterisk_started_ms: node.started_unix_ms,
+        }
+    }
 }
 
 /// A node to add.
@@ -84,24 +127,86 @@ pub struct NodePatchView {
 /// A call that kamari serves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CallView {
-    /// Its id: the name of its channel on the node, unique over the pool.
+    /// kamari's id of the call.
     pub id: String,
-    /// The node it is on.
+    /// The node that it is on.
     pub node: String,
-    /// The SIP Call-ID, where the call came by SIP.
+    /// The caller's channel on that node.
+    pub channel: String,
+    /// The SIP Call-ID, if the node said one.
     pub call_id: Option<String>,
-    /// The tenant it belongs to, once known.
-    pub tenant: Option<String>,
-    /// The number or name that was called.
-    pub extension: String,
-    /// Who calls.
+    /// Number of the caller as the node saw it.
     pub caller: String,
-    /// The app that serves it, once known.
+    /// What was dialled: the user part of the request URI.
+    pub extension: String,
+    /// The tenant, once the directory named it.
+    pub tenant: Option<String>,
+    /// The app that serves it, once the directory named it.
     pub app: Option<String>,
-    /// Whether it was answered.
-    pub answered: bool,
-    /// Seconds since it arrived.
-    pub age_s: f64,
+    /// `ringing` (arrived, not answered), `up` (answered) or `ending`.
+    pub state: String,
+    /// Whether it was found alive, after a restart or a lost socket, rather than seen to arrive.
+    pub adopted: bool,
+    /// When it came to this process, in milliseconds of Unix time.
+    pub started_ms: u64,
+    /// When it was answered, in milliseconds of Unix time.
+    pub answered_ms: Option<u64>,
+}
+
+/// A call, with what happened to it so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CallDetail {
+    /// The call as it is listed.
+    #[serde(flatten)]
+    pub call: CallView,
+    /// Why it ended, if it has: `by` names who or what ended it.
+    #[schema(value_type = Option<Object>)]
+    pub end: Option<Value>,
+    /// Its timeline, oldest first: `at_ms` since it came, `step` names what happened, other keys say more.
+    #[schema(value_type = Vec<Object>)]
+    pub steps: Vec<Value>,
+    /// Steps that found no room in the timeline.
+    pub steps_left_out: u64,
+}
+
+impl From<&call::CallView> for CallView {
+    fn from(view: &call::CallView) -> Self {
+        Self {
+            id: view.id.to_string(),
+            node: view.node.to_string(),
+            channel: view.channel.to_string(),
+            call_id: view.call_id.as_ref().map(ToString::to_string),
+            caller: view.caller.to_string(),
+            extension: view.extension.to_string(),
+            tenant: view.tenant.as_ref().map(ToString::to_string),
+            app: view.app.map(ToOwned::to_owned),
+            state: word(&view.state),
+            adopted: view.adopted,
+            started_ms: view.started_ms,
+            answered_ms: view.answered_ms,
+        }
+    }
+}
+
+impl From<&call::CallView> for CallDetail {
+    fn from(view: &call::CallView) -> Self {
+        // What cannot be written as JSON is left out: these types can all be.
+        let json = |step| serde_json::to_value(step).ok();
+        Self {
+            call: CallView::from(view),
+            end: view.end.as_ref().and_then(|end| serde_json::to_value(end).ok()),
+            steps: view.steps.iter().filter_map(json).collect(),
+            steps_left_out: view.steps_left_out,
+        }
+    }
+}
+
+/// The word that a unit variant is on the wire.
+fn word<T: Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(word)) => word,
+        _ => String::new(),
+    }
 }
 
 /// kamari in a few numbers.

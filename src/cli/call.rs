@@ -2,10 +2,11 @@
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
+use serde_json::Value;
 
 use super::client::ApiAddress;
-use super::{Failure, print, print_json, table};
-use crate::api::CallView;
+use super::{Failure, clock, print, print_json, table};
+use crate::api::{CallDetail, CallView};
 
 /// List, show and hang up calls of a running kamari.
 #[derive(Debug, Args)]
@@ -50,7 +51,7 @@ impl Calls {
                 if self.json { print_json(&calls) } else { print(&listing(&calls)) }
             }
             Action::Show { id } => {
-                let call: CallView = client.get(&["v1", "calls", id]).await?;
+                let call: CallDetail = client.get(&["v1", "calls", id]).await?;
                 if self.json { print_json(&call) } else { print(&details(&call)) }
             }
             Action::Hangup { id } => {
@@ -69,42 +70,56 @@ fn listing(calls: &[CallView]) -> String {
     if calls.is_empty() {
         return "No calls.".to_owned();
     }
-    let rows: Vec<Vec<String>> = calls
-        .iter()
-        .map(|call| {
-            vec![
-                call.id.clone(),
-                call.node.clone(),
-                call.caller.clone(),
-                call.extension.clone(),
-                call.tenant.clone().unwrap_or_else(|| "-".to_owned()),
-                call.app.clone().unwrap_or_else(|| "-".to_owned()),
-                if call.answered { "up" } else { "ringing" }.to_owned(),
-                clock(call.age_s),
-            ]
-        })
-        .collect();
+    let or_dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+    let row = |call: &CallView| {
+        let (tenant, app) = (or_dash(&call.tenant), or_dash(&call.app));
+        let state = call.state.clone();
+        vec![
+            call.id.clone(),
+            call.node.clone(),
+            call.caller.clone(),
+            call.extension.clone(),
+            tenant,
+            app,
+            state,
+            clock::since(call.started_ms),
+        ]
+    };
+    let rows: Vec<Vec<String>> = calls.iter().map(row).collect();
     table::lines(&["CALL", "NODE", "FROM", "TO", "TENANT", "APP", "STATE", "AGE"], &rows, &[7])
 }
 
-fn details(call: &CallView) -> String {
+fn details(detail: &CallDetail) -> String {
+    let call = &detail.call;
     let or_dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+    let found = if call.adopted { " (found alive on its node)" } else { "" };
     let rows = [
         ("call", call.id.clone()),
         ("node", call.node.clone()),
+        ("channel", call.channel.clone()),
         ("SIP Call-ID", or_dash(&call.call_id)),
         ("from", call.caller.clone()),
         ("to", call.extension.clone()),
         ("tenant", or_dash(&call.tenant)),
         ("app", or_dash(&call.app)),
-        ("state", if call.answered { "answered".to_owned() } else { "not answered".to_owned() }),
-        ("age", clock(call.age_s)),
+        ("state", format!("{}{found}", call.state)),
+        ("age", clock::since(call.started_ms)),
     ];
-    rows.iter().map(|(name, value)| format!("{name:<12}{}", table::plain(value))).collect::<Vec<_>>().join("\n")
+    let mut lines: Vec<String> =
+        rows.iter().map(|(name, value)| format!("{name:<12}{}", table::plain(value))).collect();
+    lines.push(String::new());
+    lines.extend(detail.steps.iter().map(|step| table::plain(&step_line(step))));
+    if detail.steps_left_out > 0 {
+        lines.push(format!("and {} more steps that found no room", detail.steps_left_out));
+    }
+    lines.join("\n")
 }
 
-/// Seconds as `h:mm:ss`.
-fn clock(seconds: f64) -> String {
-    let whole = seconds.max(0.0) as u64;
-    format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
+/// A step as `+12.345 s  answered`, with what else it says as `key=value`.
+fn step_line(step: &Value) -> String {
+    let at = step["at_ms"].as_u64().unwrap_or(0);
+    let name = step["step"].as_str().unwrap_or("?").replace('_', " ");
+    let others = step.as_object().into_iter().flatten().filter(|(key, _)| !matches!(key.as_str(), "at_ms" | "step"));
+    let others: Vec<String> = others.map(|(key, value)| format!("{key}={value}")).collect();
+    format!("{:>+10.3} s  {name} {}", at as f64 / 1000.0, others.join(" "))
 }

@@ -11,6 +11,7 @@
 
 mod call;
 mod client;
+mod clock;
 mod config;
 mod node;
 mod route;

@@ -8,7 +8,7 @@ use reqwest::Method;
 use tokio::time::{Instant, sleep};
 
 use super::client::{ApiAddress, Client};
-use super::{Failure, print, print_json, table};
+use super::{Failure, clock, print, print_json, table};
 use crate::api::{NewNodeView, NodeView};
 
 /// How often `--wait` looks.
@@ -222,7 +222,7 @@ fn row(node: &NodeView) -> Vec<String> {
         node.calls.to_string(),
         node.reserved.to_string(),
         node.foreign.to_string(),
-        format!("{:.0}", node.capacity),
+        node.capacity.to_string(),
         format!("{:.2}", node.stress),
         node.sip.clone(),
         reason.to_owned(),
@@ -231,25 +231,27 @@ fn row(node: &NodeView) -> Vec<String> {
 
 fn details(node: &NodeView) -> String {
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-    let capacity = match node.configured_capacity {
-        Some(bound) => format!("{:.0} calls (set to {bound})", node.capacity),
-        None => format!("{:.0} calls (not set)", node.capacity),
-    };
+    let commands = if node.commands_allowed { "" } else { "; another controller has its application" };
     let rows = [
         ("node", node.name.clone()),
-        ("state", format!("{} for {:.0} s: {}", node.state, node.state_for_s, node.reason)),
+        ("state", format!("{} for {}: {}{commands}", node.state, clock::hours(node.state_for_s as u64), node.reason)),
         ("intent", if node.drained { format!("{}, drained", node.intent) } else { node.intent.clone() }),
-        ("eligible", if node.eligible { "yes".to_owned() } else { "no".to_owned() }),
+        ("takes calls", if node.eligible { "yes".to_owned() } else { "no".to_owned() }),
         ("calls", format!("{} own, {} reserved, {} foreign", node.calls, node.reserved, node.foreign)),
-        ("capacity", capacity),
+        (
+            "capacity",
+            format!("{} calls{}", node.capacity, if node.configured_capacity.is_some() { "" } else { " (not set)" }),
+        ),
         ("stress", format!("{:.3}", node.stress)),
-        ("cpu", or_dash(node.cpu.map(|cpu| format!("{:.0} %", cpu * 100.0)))),
+        ("load average", or_dash(node.load_average.map(|load| format!("{load:.2}")))),
         ("round trip", or_dash(node.round_trip_ms.map(|time| format!("{time:.2} ms")))),
+        ("last reading", or_dash(node.sample_age_ms.map(|age| format!("{age} ms ago")))),
         ("asterisk", or_dash(node.version.clone())),
         ("ari", node.ari.clone()),
+        ("ari user", node.username.clone().unwrap_or_else(|| "the pool's".to_owned())),
         ("sip", node.sip.clone()),
         ("declared by", if node.origin == "file" { "the settings file".to_owned() } else { "the API".to_owned() }),
     ];
-    let lines = rows.iter().map(|(name, value)| format!("{name:<12}{}", table::plain(value)));
+    let lines = rows.iter().map(|(name, value)| format!("{name:<14}{}", table::plain(value)));
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -72,6 +72,6 @@ impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
         let sources = self.overrides.sources();
         let config = load(&sources).map_err(|problems| Failure::Failed(refused(&problems)))?;
-        crate::daemon::run(config, &sources).map_err(Failure::from)
+        crate::daemon::run(config, sources).map_err(Failure::from)
     }
 }

@@ -13,23 +13,31 @@ mod load;
 mod nodes;
 mod overrides;
 mod place;
+mod shutdown;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::apps::{Catalogue, Switchboard};
 use crate::directory::TenantSettings;
 use crate::invalid::Invalid;
+use crate::media::Prompts;
 use crate::pool::NodeSpec;
-use crate::{api, ari, balance, fallback, media, pool, telemetry};
+use crate::{api, ari, balance, call, fallback, lookup, media, pool, telemetry};
 
 pub use load::{Sources, load};
 pub use nodes::NodeEntry;
 pub use overrides::Override;
 pub use place::{Origin, Problem, Problems};
+pub use shutdown::ShutdownSettings;
 
 /// Everything that can be set, validated by [`load`]. The sections are the modules' own settings.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// What Kamailio asks.
+    pub lookup: lookup::Settings,
     /// The operator's HTTP API.
     pub api: api::Settings,
     /// How nodes are checked and calls promised.
@@ -38,12 +46,16 @@ pub struct Config {
     pub ari: ari::Settings,
     /// How a node is chosen.
     pub balance: balance::Settings,
+    /// How calls are run.
+    pub call: call::CallSettings,
     /// Prompts, as the nodes fetch them.
     pub media: media::MediaSettings,
     /// Which Kamailios get the pool for their dispatcher.
     pub fallback: fallback::Settings,
     /// What is logged, and how.
     pub log: telemetry::LogSettings,
+    /// The end of kamari.
+    pub shutdown: ShutdownSettings,
     /// The nodes that the file names; more can be added while kamari runs.
     pub nodes: Vec<NodeEntry>,
     /// Who is served, and which app answers which number.
@@ -54,16 +66,24 @@ impl Config {
     /// Every value that is out of its range or contradicts another, by full field name.
     fn problems(&self) -> Vec<Invalid> {
         let sections = [
+            ("lookup", self.lookup.validate()),
             ("api", self.api.validate()),
+            ("pool", self.pool.validate()),
+            ("ari", self.ari.validate()),
             ("balance", self.balance.validate()),
+            ("call", self.call.validate()),
+            ("media", self.media.validate()),
             ("fallback", self.fallback.validate()),
             ("log", self.log.validate()),
+            ("shutdown", self.shutdown.validate()),
         ];
         let mut found: Vec<Invalid> = sections
             .into_iter()
             .filter_map(|(name, checked)| checked.err().map(|refusal| inside(refusal, name)))
             .collect();
         found.extend(nodes::problems(&self.nodes));
+        let prompts = Arc::new(Prompts::new(&self.media));
+        found.extend(Switchboard::new(Catalogue::default(), prompts, &self.tenants).err());
         found
     }
 

@@ -87,7 +87,7 @@ impl Document<'_> {
         let mut found = None;
         let mut table = Some(self.table.get_ref());
         let mut array = None;
-        for step in field.split(['.', '[']).map(|step| step.trim_end_matches(']')) {
+        for step in field.split(['.', '[']).map(|step| step.trim_end_matches(']').trim_matches('"')) {
             let next: Option<(Range<usize>, &Spanned<DeValue<'_>>)> = match (table, array) {
                 (Some(table), _) => {
                     let entry: Option<(&Spanned<_>, _)> = table.iter().find(|(key, _)| key.get_ref() == step);

@@ -86,6 +86,7 @@ pub(super) enum Order {
     Remove(NodeName, Reply<NodeStatus>),
     Patch(NodeName, NodePatch, Reply<NodeStatus>),
     Intent(NodeName, Intent, Reply<NodeStatus>),
+    Declare(Vec<NodeSpec>, Reply<()>),
     Get(NodeName, Reply<NodeStatus>),
     List(Reply<Vec<NodeStatus>>),
 }
@@ -131,6 +132,12 @@ impl Pool {
     /// is not [`Intent::Active`]. `Active` also takes back a node that another controller had taken over.
     pub async fn set_intent(&self, name: &NodeName, intent: Intent) -> Result<NodeStatus, PoolError> {
         self.ask(|reply| Order::Intent(name.clone(), intent, reply)).await
+    }
+
+    /// Takes `nodes` as what the configuration file declares now. What was said at run time stands, unless the file says
+    /// something else of a node than it did then. Nodes that stay the same do not notice.
+    pub async fn declare(&self, nodes: Vec<NodeSpec>) -> Result<(), PoolError> {
+        self.ask(|reply| Order::Declare(nodes, reply)).await
     }
 
     /// One node.

@@ -4,6 +4,8 @@
 //! Invariants: it never waits for a node, a disk or a lookup; every change of state is said once, on one stream; a
 //! lookup that begins after an order was answered sees its effect.
 
+mod declare;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -215,6 +217,10 @@ impl Registry {
                 let done = self.set_intent(&name, intent);
                 self.keep(done, reply);
             }
+            Order::Declare(specs, reply) => {
+                let done = self.declare(specs);
+                self.keep(done, reply);
+            }
             Order::Get(name, reply) => {
                 let found = self.nodes.get(&name).map(|node| node.status(&self.balancer, self.now()));
                 let _ = reply.send(found.ok_or(PoolError::Unknown(name)));
@@ -227,13 +233,15 @@ impl Registry {
     }
 
     /// Has the change written, and then answered.
-    fn keep(&mut self, done: Result<NodeStatus, PoolError>, reply: Reply<NodeStatus>) {
+    fn keep<T: Send + 'static>(&mut self, done: Result<T, PoolError>, reply: Reply<T>) {
         // In effect for lookups before anybody hears that it is.
         self.publish();
         match done {
-            Ok(status) => {
+            Ok(answer) => {
+                // Who asked may have gone.
+                let done = move |written: Result<(), PoolError>| drop(reply.send(written.map(|()| answer)));
                 // A saver that has ended drops the reply, which reads as "stopped".
-                let _ = self.jobs.send(Job { nodes: self.to_store(), reply, status });
+                let _ = self.jobs.send(Job { nodes: self.to_store(), done: Box::new(done) });
             }
             Err(error) => {
                 let _ = reply.send(Err(error));
@@ -346,10 +354,21 @@ impl Registry {
 
     fn patch(&mut self, name: &NodeName, patch: NodePatch) -> Result<NodeStatus, PoolError> {
         let node = self.nodes.get(name).ok_or_else(|| PoolError::Unknown(name.clone()))?;
+        let spec = node.member.spec.patched(patch)?;
+        if self.change(name, spec)?
+            && let Some(node) = self.nodes.get_mut(name)
+        {
+            node.member.origin = Origin::Runtime;
+        }
+        self.status(name)
+    }
+
+    /// Gives a node another specification, and watches it anew where that matters. Whether anything changed.
+    fn change(&mut self, name: &NodeName, spec: NodeSpec) -> Result<bool, PoolError> {
+        let node = self.nodes.get(name).ok_or_else(|| PoolError::Unknown(name.clone()))?;
         let (slot, former) = (node.slot, node.member.spec.clone());
-        let spec = former.patched(patch)?;
         if spec.same_as(&former) {
-            return self.status(name);
+            return Ok(false);
         }
         let client = self.client(&spec)?;
         let capacity = spec.capacity.unwrap_or(self.settings.default_capacity);
@@ -360,7 +379,6 @@ impl Registry {
         }
         let Some(node) = self.nodes.get_mut(name) else { return Err(PoolError::Unknown(name.clone())) };
         node.member.spec = spec;
-        node.member.origin = Origin::Runtime;
         let watched = node.monitor.is_some();
         self.set_targets();
         self.say(PoolEvent::NodeChanged { node: name.clone() });
@@ -372,7 +390,7 @@ impl Registry {
             self.unwatch(name);
             self.watch(name, client);
         }
-        self.status(name)
+        Ok(true)
     }
 
     fn set_intent(&mut self, name: &NodeName, intent: Intent) -> Result<NodeStatus, PoolError> {

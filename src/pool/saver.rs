@@ -4,25 +4,23 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::handle::{PoolError, Reply};
-use super::status::NodeStatus;
+use super::handle::PoolError;
 use super::store::{Store, StoredNode};
 use crate::telemetry::PoolMetrics;
 
 /// Something to remember, and whoever waits to hear that it is.
 pub(super) struct Job {
     pub(super) nodes: Vec<StoredNode>,
-    pub(super) reply: Reply<NodeStatus>,
-    pub(super) status: NodeStatus,
+    pub(super) done: Box<dyn FnOnce(Result<(), PoolError>) + Send>,
 }
 
 /// Writes one job after the other, in order, until the registry is gone and all are written.
 pub(super) async fn run(store: Store, mut jobs: mpsc::UnboundedReceiver<Job>, metrics: Arc<PoolMetrics>) {
-    while let Some(Job { nodes, reply, status }) = jobs.recv().await {
+    while let Some(Job { nodes, done }) = jobs.recv().await {
         let store = store.clone();
         let written = tokio::task::spawn_blocking(move || store.save(nodes)).await;
         let answer = match written {
-            Ok(Ok(())) => Ok(status),
+            Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
                 tracing::error!(%error, "a change of the pool is in effect and would not survive a restart");
                 metrics.store_failures.inc();
@@ -31,7 +29,6 @@ pub(super) async fn run(store: Store, mut jobs: mpsc::UnboundedReceiver<Job>, me
             // The blocking pool is gone: the process ends.
             Err(_) => Err(PoolError::Stopped),
         };
-        // Who asked may have gone.
-        let _ = reply.send(answer);
+        done(answer);
     }
 }

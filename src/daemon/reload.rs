@@ -1,0 +1,93 @@
+//! SIGHUP: reads the settings again and puts into effect what can change while calls run.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::notify;
+use crate::apps::Switchboard;
+use crate::config::{self, Config, Sources};
+use crate::pool::Pool;
+use crate::telemetry::LogControl;
+
+/// Sections that change at once, as a whole.
+const LIVE: [&str; 2] = ["nodes", "tenants"];
+
+/// Knows what is in effect, and changes it.
+pub(super) struct Reloader {
+    now: Config,
+    sources: Sources,
+    log: LogControl,
+    switchboard: Arc<Switchboard>,
+    pool: Pool,
+}
+
+impl Reloader {
+    /// `now` is in effect, and came from `sources`.
+    pub(super) fn new(
+        now: Config,
+        sources: Sources,
+        log: LogControl,
+        switchboard: Arc<Switchboard>,
+        pool: Pool,
+    ) -> Self {
+        Self { now, sources, log, switchboard, pool }
+    }
+
+    /// Reads the settings again. Mistakes are logged, and then nothing changes.
+    pub(super) async fn reload(&mut self) {
+        notify(&[sd_notify::NotifyState::Reloading]);
+        match config::load(&self.sources) {
+            Ok(config) => match self.put_into_effect(&config).await {
+                Ok(()) => {
+                    let waiting = waiting(&self.now, &config);
+                    if waiting.is_empty() {
+                        tracing::info!("the settings were read again");
+                    } else {
+                        tracing::warn!(
+                            sections = waiting.join(", "),
+                            "the settings were read again; these sections need a restart"
+                        );
+                    }
+                    self.now = Config { nodes: config.nodes, tenants: config.tenants, ..self.now.clone() };
+                }
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), "not all of the settings could be put into effect");
+                }
+            },
+            Err(problems) => {
+                for problem in &problems.0 {
+                    tracing::error!(%problem, "a mistake in the settings; everything stays as it was");
+                }
+            }
+        }
+        notify(&[sd_notify::NotifyState::Ready]);
+    }
+
+    async fn put_into_effect(&self, config: &Config) -> anyhow::Result<()> {
+        self.switchboard.replace(&config.tenants)?;
+        self.log.set_level(&config.log)?;
+        self.pool.declare(config.node_specs()?).await?;
+        Ok(())
+    }
+}
+
+/// The sections that differ from what is in effect and do not change while kamari runs.
+fn waiting(now: &Config, wanted: &Config) -> Vec<String> {
+    let sections = |config: &Config| match serde_json::to_value(config) {
+        Ok(Value::Object(mut sections)) => {
+            // Of the log only the level changes at once.
+            if let Some(log) = sections.get_mut("log").and_then(Value::as_object_mut) {
+                log.remove("level");
+            }
+            sections
+        }
+        _ => serde_json::Map::new(),
+    };
+    let now = sections(now);
+    let wanted = sections(wanted);
+    let differs = |(name, value): (String, Value)| {
+        (!LIVE.contains(&name.as_str()) && now.get(&name) != Some(&value)).then_some(name)
+    };
+    wanted.into_iter().filter_map(differs).collect()
+}
