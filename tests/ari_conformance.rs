@@ -3,8 +3,13 @@
 
 #[path = "ari_conformance/calls.rs"]
 mod calls;
+#[path = "ari_conformance/documented.rs"]
+mod documented;
 #[path = "ari_conformance/faults.rs"]
 mod faults;
+mod lab;
+#[path = "ari_conformance/real.rs"]
+mod real;
 #[path = "ari_conformance/recorded.rs"]
 mod recorded;
 #[path = "ari_conformance/subject.rs"]

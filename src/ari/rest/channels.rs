@@ -209,7 +209,7 @@ impl Channels<'_> {
         self.0.fetch(VARIABLE.at(&[channel_id]).query("variable", [variable])).await
     }
 
-    /// Set the value of a channel variable or function. To have it reported in events, use [`Channels::set_variables`].
+    /// Set the value of a channel variable or function. Asterisk 16 answers before it is set; `ChannelVarset` tells. To have it reported in events, use [`Channels::set_variables`].
     pub async fn set_variable(&self, channel_id: &str, variable: &str, value: &str) -> Result<(), AriError> {
         self.0.run(SET_VARIABLE.at(&[channel_id]).field("variable", variable).field("value", value)).await
     }
