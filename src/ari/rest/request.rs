@@ -24,7 +24,8 @@ pub struct Operation {
 macro_rules! operations {
     ($( $CONST:ident = $METHOD:ident $path:literal $name:literal; )+) => {
         $(
-            const $CONST: $crate::ari::rest::Operation =
+            #[doc = concat!("`", stringify!($METHOD), " ", $path, "`")]
+            pub const $CONST: $crate::ari::rest::Operation =
                 $crate::ari::rest::Operation { name: $name, method: http::Method::$METHOD, path: $path };
         )+
 
@@ -52,7 +53,7 @@ enum Body {
 
 impl Operation {
     /// A request of this operation on the object that `ids` name, in the path's order.
-    pub(super) fn at(self, ids: &[&str]) -> Request {
+    pub(in crate::ari) fn at(self, ids: &[&str]) -> Request {
         let ids = ids.iter().map(|&id| id.to_owned()).collect();
         Request { operation: self, ids, query: String::new(), body: Body::None }
     }
