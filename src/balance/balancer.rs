@@ -1,9 +1,12 @@
 //! All nodes' balancing state in one hand: slots given out and taken back, and the scores to publish.
 //!
+//! Here is also what can be known only of the pool as a whole: how many calls come and end, and what is usual.
+//!
 //! Owned by one task. Lookup threads get the load table (shared, atomic) and the latest `Scores` (immutable) from it.
 
-use super::node::NodeState;
-use super::scores::{Record, Scores};
+use super::node::{NodeState, Standing};
+use super::quality::Usual;
+use super::scores::{Class, Record, Scores};
 use super::settings::Settings;
 use super::table::{LoadTable, Slot};
 use std::sync::Arc;
@@ -15,13 +18,51 @@ pub struct Balancer {
     settings: Arc<Settings>,
     table: Arc<LoadTable>,
     nodes: Vec<Option<NodeState>>,
+    flow: Flow,
+    usual: Usual,
+}
+
+/// The pool's traffic, smoothed over about ten seconds.
+#[derive(Debug, Default)]
+struct Flow {
+    at: Duration,
+    attempts: u32,
+    ended: u32,
+    refused: u32,
+    /// Attempts, ends of calls and refusals a second.
+    attempt_rate: f64,
+    end_rate: f64,
+    refusal_rate: f64,
+}
+
+impl Flow {
+    /// Counts up to `now`; returns the seconds since the last time. While the ends of calls are out of sight their rate
+    /// is taken to stay what it was.
+    fn advance(&mut self, attempts: u32, ended: u32, refused: u32, in_sight: bool, now: Duration) -> f64 {
+        const MEMORY: f64 = 10.0;
+        let elapsed = now.saturating_sub(self.at).as_secs_f64();
+        if elapsed <= 0.0 {
+            return 0.0;
+        }
+        let weight = 1.0 - (-elapsed / MEMORY).exp();
+        let blend = |rate: &mut f64, before: u32, count: u32| {
+            *rate += (f64::from(count.wrapping_sub(before)) / elapsed - *rate) * weight;
+        };
+        blend(&mut self.attempt_rate, self.attempts, attempts);
+        if in_sight {
+            blend(&mut self.end_rate, self.ended, ended);
+        }
+        blend(&mut self.refusal_rate, self.refused, refused);
+        (self.at, self.attempts, self.ended, self.refused) = (now, attempts, ended, refused);
+        elapsed
+    }
 }
 
 impl Balancer {
     /// An empty pool. The settings must have been validated.
     pub fn new(settings: Settings) -> Self {
         let table = Arc::new(LoadTable::new(settings.max_nodes));
-        Self { settings: Arc::new(settings), table, nodes: Vec::new() }
+        Self { settings: Arc::new(settings), table, nodes: Vec::new(), flow: Flow::default(), usual: Usual::default() }
     }
 
     /// The load table, to be shared with the lookup threads.
@@ -65,14 +106,63 @@ impl Balancer {
 
     /// Time passes, for every node: to be called about once a second, followed by `scores`.
     pub fn tick(&mut self, now: Duration) {
+        let nodes = || self.nodes.iter().flatten();
+        let attempts = nodes().map(|node| self.table.attempts(node.slot())).fold(0, u32::wrapping_add);
+        let ended = nodes().map(NodeState::ended).fold(0, u32::wrapping_add);
+        let fresh = |node: &&NodeState| self.table.fresh_until(node.slot()) >= now + self.settings.stale_after() / 2;
+        let in_sight = 2 * nodes().filter(fresh).count() >= nodes().count();
+        let elapsed = self.flow.advance(attempts, ended, self.table.refusals(), in_sight, now);
+        self.usual = Usual {
+            setup: median(nodes().filter_map(NodeState::setup)),
+            loss: median(nodes().filter_map(|node| node.quality().media().map(|(loss, _)| loss))),
+            jitter: median(nodes().filter_map(|node| node.quality().media().map(|(_, jitter)| jitter))),
+        };
+        let up = nodes().filter(|node| node.standing() == Standing::Up);
+        let capacity: f64 = up.map(|node| f64::from(node.learned_capacity())).sum();
+        let fair_per_call = self.flow.attempt_rate.max(0.0) * elapsed / capacity.max(1.0);
         for node in self.nodes.iter_mut().flatten() {
-            node.tick(now);
+            let fair = fair_per_call * f64::from(node.learned_capacity());
+            node.tick(elapsed, fair, &self.usual, now);
         }
     }
 
-    /// The scores to publish now. Call it after each change of a node's standing, and after each tick.
-    pub fn scores(&self, _now: Duration) -> Scores {
-        let record = |node: &Option<NodeState>| node.as_ref().map_or(Record::WITHHELD, NodeState::record);
-        Scores { records: self.nodes.iter().map(record).collect(), routes: self.settings.routes }
+    /// The scores to publish now. Call it after each change of a node's standing, after each failure, and after each
+    /// tick.
+    pub fn scores(&self, now: Duration) -> Scores {
+        let nodes = || self.nodes.iter().flatten();
+        let up = nodes().filter(|node| node.standing() == Standing::Up);
+        let (mut all, mut settled) = (0_u64, 0_u64);
+        for node in up {
+            all += u64::from(node.learned_capacity());
+            settled += if node.in_full_service(now) { u64::from(node.learned_capacity()) } else { 0 };
+        }
+        let easing = 2 * settled >= all;
+        let record = |node: &Option<NodeState>| {
+            node.as_ref().map_or(Record::WITHHELD, |node| node.record(&self.usual, easing, now))
+        };
+        let own: f64 = nodes().map(|node| f64::from(node.load().own)).sum();
+        let records: Arc<[Record]> = self.nodes.iter().map(record).collect();
+        Scores {
+            none_better_than_ejected: records.iter().all(|record| record.class >= Class::Ejected),
+            records,
+            routes: self.settings.routes,
+            offered: nodes().filter(|node| node.standing() != Standing::Withheld).count(),
+            stale_after_ms: self.settings.stale_after_ms,
+            churn: (self.flow.end_rate.max(0.0) / own.max(1.0)).min(1.0) as f32,
+            retry_after: self.retry_after() as f32,
+        }
     }
+
+    /// Seconds until a refused caller is likely to find a place: those refused within a second, and he, wait for as many
+    /// calls to end. 1 to 5.
+    fn retry_after(&self) -> f64 {
+        ((1.0 + self.flow.refusal_rate) / self.flow.end_rate.max(0.1)).clamp(1.0, 5.0)
+    }
+}
+
+/// The middle value (the lower of two); 0 of none.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    let Some(last) = values.len().checked_sub(1) else { return 0.0 };
+    *values.select_nth_unstable_by(last / 2, f64::total_cmp).1
 }

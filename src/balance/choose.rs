@@ -3,16 +3,22 @@
 //! One pass over two contiguous arrays, no allocation, no lock, no clock: the time and the randomness are arguments.
 //! The same code answers Kamailio in the daemon and routes calls in the simulator.
 
-use super::scores::{Record, Scores};
-use super::table::{LoadTable, Slot};
+use super::scores::{Class, Record, Scores};
+use super::table::{LoadTable, Row, Slot};
 use rand::Rng;
 use std::time::Duration;
 
 /// The most nodes that one answer ever names.
 pub const MAX_ROUTES: usize = 5;
 
-/// Added to the score of a node that is used only when no other can be: larger than any stress.
+/// Added to the score of a node that has had its share for now: larger than any stress and penalty.
+const AFTER_OTHERS: f32 = 1.0e3;
+/// Added to the score of a node that is used only when no other can be.
 const LAST_RESORT: f32 = 1.0e6;
+/// Added to the score of a node that refuses calls at once: it is tried instead of turning the caller away.
+const RATHER_THAN_NONE: f32 = 1.0e9;
+/// Beyond this, no more calls are guessed to have ended on a node that is out of sight.
+const UNSEEN_MAX_MS: u64 = 60_000;
 
 /// How often `place` chooses again when other threads fill its choice first. Each round sees the fuller nodes, so a
 /// second round is rare and a third next to never; the bound only keeps the loop finite.
@@ -83,22 +89,85 @@ impl std::fmt::Display for Refusal {
 
 /// Ranks the nodes for one call that arrives at `now` (since the owner's epoch). Changes nothing.
 ///
-/// A node that is withheld or full is never named. Nodes whose data are stale come after all others. Among equals the
-/// order is random, and every order is as likely as any other.
+/// A node that is withheld or full is never named. Among equals the order is random, and every order is as likely as any
+/// other. Nodes that are stale or suspect come after all others. When more than half of the pool is out of sight, sight
+/// is what failed: see `blind`.
 pub fn choose(scores: &Scores, table: &LoadTable, now: Duration, rng: &mut impl Rng) -> Ranked {
     let now_ms = now.as_millis().try_into().unwrap_or(u64::MAX);
     let seed = rng.next_u32();
+    let recent_ms = now_ms + scores.stale_after_ms / 2;
     let mut best = Best::new(scores.routes);
-    for (index, (record, (total, fresh_until_ms))) in
-        (0_u32..).zip(scores.records.iter().zip(table.scan(scores.slots())))
-    {
-        if total >= record.limit {
+    let (mut in_sight, mut recent) = (0_usize, 0_usize);
+    for (index, record, cell) in rows(scores, table) {
+        let fresh = cell.fresh_until_ms >= now_ms;
+        in_sight += usize::from(fresh & record.is_watched());
+        recent += usize::from(cell.fresh_until_ms >= recent_ms);
+        if cell.total >= record.limit || record.class >= Class::Ejected {
             continue;
         }
-        let late = if fresh_until_ms < now_ms { LAST_RESORT } else { 0.0 };
-        best.offer(stress(*record, total) + late, index, seed);
+        let mut score = record.stress((cell.total + 1) as f32) + record.penalty;
+        if record.class != Class::Open {
+            match record.class {
+                Class::Trial if !has_attempts(record, cell.attempts) => continue,
+                Class::Eased if !has_attempts(record, cell.attempts) => score += AFTER_OTHERS,
+                Class::Suspect => score += LAST_RESORT,
+                Class::Refusing => score += RATHER_THAN_NONE,
+                _ => {}
+            }
+        }
+        if !fresh {
+            score += LAST_RESORT;
+        }
+        best.offer(score, index, seed);
+    }
+    // Before anybody is refused, the counts by which all are full must be recent: a late poll says that ends of calls
+    // may have gone unheard, too.
+    if 2 * in_sight < scores.offered || (best.len == 0 && 2 * recent < scores.offered) {
+        return blind(
+            scores,
+            table,
+            now_ms,
+            seed,
+            &[Class::Lost, Class::Suspect, Class::Trial, Class::Eased, Class::Open],
+        );
+    }
+    if best.len == 0 && scores.none_better_than_ejected {
+        return blind(scores, table, now_ms, seed, &[Class::Ejected]);
     }
     best.ranked()
+}
+
+/// Ranks without sight: what was last known is used only to tell which of two nodes, drawn at random by capacity, is
+/// better (the power of two choices survives old information, a minimum herds on it), and calls are taken to have ended
+/// since at the pool's usual rate. Nobody is called full on a guess: that is left to the node. Only nodes of `classes`
+/// take part.
+fn blind(scores: &Scores, table: &LoadTable, now_ms: u64, seed: u32, classes: &[Class]) -> Ranked {
+    let mut drawn = Best::new(MAX_ROUTES);
+    for (index, record, _) in rows(scores, table).filter(|(_, record, _)| classes.contains(&record.class)) {
+        // The least of exponential keys with rate `limit` is a draw in proportion to `limit`.
+        let uniform = (tie_key(index, seed) as f32 + 1.0) / 4_294_967_297.0;
+        drawn.offer(-uniform.ln() * record.per_call, index, seed);
+    }
+    let stress = |slot: Slot| {
+        let (record, cell) = (scores.record(slot), table.row(slot));
+        let sampled_ms = cell.fresh_until_ms.saturating_sub(scores.stale_after_ms);
+        let unseen_s = now_ms.saturating_sub(sampled_ms).min(UNSEEN_MAX_MS) as f32 / 1_000.0;
+        let guess = cell.total as f32 * (-scores.churn * unseen_s).exp();
+        record.stress(guess + 1.0) + record.penalty
+    };
+    let mut ranked = drawn.ranked();
+    ranked.slots[..ranked.len].sort_by(|&a, &b| stress(a).total_cmp(&stress(b)));
+    ranked.len = ranked.len.min(scores.routes);
+    ranked
+}
+
+fn rows<'a>(scores: &'a Scores, table: &'a LoadTable) -> impl Iterator<Item = (u32, &'a Record, Row)> {
+    (0_u32..).zip(scores.records.iter().zip(table.rows())).map(|(index, (record, cell))| (index, record, cell))
+}
+
+/// Whether the node has not yet had its share of attempts.
+fn has_attempts(record: &Record, attempts: u32) -> bool {
+    record.attempts_until.wrapping_sub(attempts).cast_signed() > 0
 }
 
 /// Ranks the nodes, and promises the call to the best of them that still has room.
@@ -106,22 +175,25 @@ pub fn place(scores: &Scores, table: &LoadTable, now: Duration, rng: &mut impl R
     for _ in 0..ROUNDS {
         let ranked = choose(scores, table, now, rng);
         let Some(first) = ranked.first() else { break };
-        if table.try_reserve(first, scores.record(first).limit) {
+        if reserve(scores, table, now, first) {
             return Placement::Routed(ranked);
         }
     }
-    let why = if scores.records.iter().any(|record| record.limit > 0) { Refusal::Full } else { Refusal::NoNode };
-    Placement::Refused { why, retry_after_s: 1 + rng.next_u32() % 5 }
+    let why = if scores.offered > 0 { Refusal::Full } else { Refusal::NoNode };
+    table.count_refusal();
+    let spread = 0.5 + rng.next_u32() as f32 / u32::MAX as f32;
+    Placement::Refused { why, retry_after_s: (scores.retry_after * spread).round().clamp(1.0, 5.0) as u32 }
 }
 
-/// Promises a call to this very node if it still has room: for the next node of an answer whose first one failed.
-pub fn reserve(scores: &Scores, table: &LoadTable, slot: Slot) -> bool {
-    table.try_reserve(slot, scores.record(slot).limit)
-}
-
-/// How close the node would be to its limit with this call on it: 1 = at the limit.
-fn stress(record: Record, total: u32) -> f32 {
-    (total + 1) as f32 * record.inv_capacity
+/// Promises a call to this very node if it still has room: the best of a ranking, which others may have filled since, or
+/// the next one of an answer whose first failed.
+pub fn reserve(scores: &Scores, table: &LoadTable, now: Duration, slot: Slot) -> bool {
+    let record = scores.record(slot);
+    // Out of sight the count is a guess, and the node itself must say when it is full.
+    let in_sight = table.fresh_until(slot) >= now;
+    let limit = if in_sight { record.limit } else { u32::MAX };
+    let attempts_until = (record.class == Class::Trial).then_some(record.attempts_until);
+    table.try_reserve(slot, limit, attempts_until)
 }
 
 /// The best few so far, kept sorted by (score, tie).

@@ -9,8 +9,13 @@
 //! the order in which nodes were added; ties are fair. The rules and their sources are in `ALGORITHM.md`.
 
 mod balancer;
+mod breaker;
+mod capacity;
 mod choose;
+mod cpu;
 mod node;
+mod quality;
+mod ration;
 mod scores;
 mod settings;
 mod table;
@@ -18,6 +23,6 @@ mod table;
 pub use balancer::Balancer;
 pub use choose::{MAX_ROUTES, Placement, Ranked, Refusal, choose, place, reserve};
 pub use node::{NodeState, PollMark, Sample, Standing};
-pub use scores::{Record, Scores};
+pub use scores::{Class, Record, Scores};
 pub use settings::Settings;
 pub use table::{Load, LoadTable, Slot};

@@ -4,7 +4,12 @@
 //! Owned by one task (the pool's registry, or the simulator). The counts that lookups need at once are mirrored in the
 //! load table by the same methods, so that the two cannot disagree. Times are durations since the owner's epoch.
 
-use super::scores::Record;
+use super::breaker::Breaker;
+use super::capacity::Capacity;
+use super::cpu::Cpu;
+use super::quality::{Quality, Usual};
+use super::ration::Ration;
+use super::scores::{Class, Record};
 use super::settings::Settings;
 use super::table::{Load, LoadTable, Slot};
 use std::sync::Arc;
@@ -21,6 +26,8 @@ pub struct Sample {
     pub cpu: Option<f32>,
     /// The share of RTP packets lost by the calls sampled, 0 to 1; `None` when none was sampled.
     pub rtp_loss: Option<f32>,
+    /// Their jitter in milliseconds; `None` when none was sampled.
+    pub rtp_jitter_ms: Option<f32>,
 }
 
 /// What was known of our own calls when a poll was sent: lets its answer be read without double counting.
@@ -52,16 +59,63 @@ pub struct NodeState {
     slot: Slot,
     table: Arc<LoadTable>,
     settings: Arc<Settings>,
-    capacity: u32,
     standing: Standing,
+    /// Calls of ours ever seen to start and to end, wrapping.
     started: u32,
     ended: u32,
+    capacity: Capacity,
+    breaker: Breaker,
+    quality: Quality,
+    ration: Ration,
+    cpu: Cpu,
+    /// Attempts a second, smoothed, and the count at the last tick.
+    rate: f64,
+    counted: u32,
+    /// A refusal whose reason the next poll must tell: what was counted on the node may have been too low.
+    refused_since: Option<Duration>,
+}
+
+/// What an outcome's SIP code says of the node that gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// It had no room, or is broken: 5xx.
+    Refused,
+    /// It did not answer: 408, 504.
+    Silent,
+    /// Nothing: the call was answered by the application or the callee (4xx, 6xx).
+    None,
+}
+
+impl Fault {
+    const fn of(code: u16) -> Self {
+        match code {
+            408 | 504 => Self::Silent,
+            500..=599 => Self::Refused,
+            _ => Self::None,
+        }
+    }
 }
 
 impl NodeState {
     pub(super) fn new(slot: Slot, capacity: u32, table: Arc<LoadTable>, settings: Arc<Settings>) -> Self {
         table.reset(slot);
-        Self { slot, table, settings, capacity, standing: Standing::Withheld, started: 0, ended: 0 }
+        let counted = table.attempts(slot);
+        Self {
+            slot,
+            capacity: Capacity::new(capacity, &settings),
+            table,
+            settings,
+            standing: Standing::Withheld,
+            started: 0,
+            ended: 0,
+            breaker: Breaker::new(),
+            quality: Quality::new(),
+            ration: Ration::none(),
+            cpu: Cpu::default(),
+            rate: 0.0,
+            counted,
+            refused_since: None,
+        }
     }
 
     /// Its slot.
@@ -76,20 +130,46 @@ impl NodeState {
 
     /// The capacity that the operator set, in calls.
     pub const fn capacity(&self) -> u32 {
-        self.capacity
+        self.capacity.configured()
     }
 
-    /// The operator changed the capacity (calls, at least 1).
+    /// The capacity that it proved to have, in calls: at most what the operator set.
+    pub const fn learned_capacity(&self) -> u32 {
+        self.capacity.limit()
+    }
+
+    /// Its recent set-up time, from lookup to `StasisStart`, in seconds; `None` before the first call.
+    pub fn setup(&self) -> Option<f64> {
+        self.quality.setup()
+    }
+
+    /// The share of its CPU in use, smoothed, 0 to 1; `None` if it never said.
+    pub const fn cpu(&self) -> Option<f64> {
+        self.cpu.used()
+    }
+
+    /// Whether its breaker is closed.
+    pub const fn breaker_closed(&self) -> bool {
+        self.breaker.is_closed()
+    }
+
+    /// The operator changed the capacity (calls, at least 1). What was learned is forgotten.
     pub fn set_capacity(&mut self, capacity: u32) {
-        self.capacity = capacity.max(1);
+        if capacity != self.capacity.configured() {
+            self.capacity = Capacity::new(capacity, &self.settings);
+        }
     }
 
     /// The owner's view of the node changed. A node that was withheld or lost and is up again is eased in.
-    pub fn set_standing(&mut self, standing: Standing, _now: Duration) {
+    pub fn set_standing(&mut self, standing: Standing, now: Duration) {
+        if self.standing >= Standing::Lost && standing == Standing::Up {
+            self.ease_in(now);
+        }
         self.standing = standing;
     }
 
-    /// Our calls on the node as read from it after its socket came (back) up.
+    /// Our calls on the node as read from it after its socket came (back) up. Reservations that were found to be among
+    /// these calls must have been given back by `on_released`.
     pub fn on_resync(&mut self, own: u32, now: Duration) {
         self.table.set_own(self.slot, own);
         self.refresh(now);
@@ -112,17 +192,29 @@ impl NodeState {
             let ended = self.ended.wrapping_sub(sample.mark.ended);
             let started = self.started.wrapping_sub(sample.mark.started);
             let own_least = sample.mark.own.saturating_sub(ended);
-            let own_most = sample.mark.own + started + load.reserved;
+            let own_most = sample.mark.own.saturating_add(started).saturating_add(load.reserved);
             let (low, high) = (calls.saturating_sub(own_most), calls.saturating_sub(own_least));
             self.table.set_foreign(self.slot, load.foreign.clamp(low, high));
+            if let Some(refused) = self.refused_since.take()
+                && calls < self.capacity.limit() - self.capacity.limit() / 20
+            {
+                // Not the others' calls had filled it: it is smaller than it was taken to be.
+                self.capacity.on_refused(calls, refused, &self.settings);
+            }
         }
+        if let Some(cpu) = sample.cpu {
+            self.cpu.on_reading(f64::from(cpu), sample.calls.unwrap_or_else(|| self.load().total()));
+        }
+        let media = |value: Option<f32>| value.filter(|value| value.is_finite()).map(f64::from);
+        self.quality.on_media(media(sample.rtp_loss), media(sample.rtp_jitter_ms), now, &self.settings);
         self.refresh(now);
     }
 
     /// A call of ours began that no reservation announced: adopted, or a leg that kamari itself placed.
-    pub fn on_call_started(&mut self, _now: Duration) {
+    pub fn on_call_started(&mut self, now: Duration) {
         self.started = self.started.wrapping_add(1);
         self.table.add_own(self.slot);
+        self.capacity.on_accepted(self.carried(), now, &self.settings);
     }
 
     /// A call of ours ended (of either kind).
@@ -132,12 +224,19 @@ impl NodeState {
     }
 
     /// The owner learned of a reservation that a lookup took (the table counts it already).
-    pub fn on_reserved(&mut self, _now: Duration) {}
+    pub fn on_reserved(&mut self, now: Duration) {
+        self.breaker.on_sent(now);
+    }
 
     /// A reserved call was seen on the node, `setup` after its lookup.
-    pub fn on_confirmed(&mut self, _setup: Duration, _now: Duration) {
+    pub fn on_confirmed(&mut self, setup: Duration, now: Duration) {
         self.started = self.started.wrapping_add(1);
         self.table.confirm(self.slot);
+        self.capacity.on_accepted(self.carried(), now, &self.settings);
+        self.quality.on_setup(setup.as_secs_f64().max(1.0e-6), now, &self.settings);
+        if self.breaker.on_success(now) {
+            self.ease_in(now);
+        }
     }
 
     /// A reservation ended without blame for the node: the caller gave up first.
@@ -145,33 +244,123 @@ impl NodeState {
         self.table.give_back(self.slot);
     }
 
-    /// A reservation was never confirmed in its time.
-    pub fn on_expired(&mut self, _now: Duration) {
+    /// A reservation made at `reserved_at` was never confirmed in its time. A failure of the node, if it was in sight:
+    /// otherwise the call may well be there, and is counted as such until the node can be asked.
+    pub fn on_expired(&mut self, reserved_at: Duration, now: Duration) {
+        if self.standing != Standing::Up || self.table.fresh_until(self.slot) < now {
+            self.table.confirm(self.slot);
+            return;
+        }
         self.table.give_back(self.slot);
+        self.on_failure(Fault::Silent, reserved_at, now);
     }
 
-    /// Kamailio reported the SIP code with which the node failed a call. `reserved_at` is the time of the lookup if it
-    /// was this node that held the call's reservation (the first of the routes), which is given back; `None` for a
-    /// node that was tried after another.
-    pub fn on_outcome(&mut self, _code: u16, reserved_at: Option<Duration>, _now: Duration) {
+    /// Kamailio reported the SIP code with which the node failed a call that was not seen to start there.
+    /// `reserved_at` is the time of the lookup if it was this node that held the call's reservation (the first of the
+    /// routes), which is given back; `None` for a node that was tried after another.
+    pub fn on_outcome(&mut self, code: u16, reserved_at: Option<Duration>, now: Duration) {
         if reserved_at.is_some() {
             self.table.give_back(self.slot);
         }
+        let fault = Fault::of(code);
+        if fault == Fault::Refused && self.breaker.is_closed() {
+            self.learn_refusal(now);
+        }
+        if fault != Fault::None {
+            self.on_failure(fault, reserved_at.unwrap_or(now), now);
+        }
     }
 
-    /// Time passes: to be called about once a second.
-    pub fn tick(&mut self, _now: Duration) {}
-
-    /// The node as the choice shall see it.
-    pub(super) fn record(&self) -> Record {
-        if self.standing >= Standing::Lost {
-            return Record::WITHHELD;
+    /// It refused a call. With none but our own calls on it, it is full at the count that we know exactly. Otherwise
+    /// it may be that others filled it since the last poll: it is taken to be full until the next one tells.
+    fn learn_refusal(&mut self, now: Duration) {
+        let load = self.load();
+        if load.foreign == 0 {
+            self.capacity.on_refused(load.total(), now, &self.settings);
+        } else {
+            let missing = self.capacity.limit().saturating_sub(load.total());
+            self.table.set_foreign(self.slot, load.foreign + missing);
+            self.refused_since = Some(now);
         }
-        Record { limit: self.capacity, inv_capacity: 1.0 / self.capacity as f32 }
+    }
+
+    fn on_failure(&mut self, fault: Fault, sent: Duration, now: Duration) {
+        self.quality.on_failure(now, &self.settings);
+        if self.breaker.on_failure(sent, fault == Fault::Silent, now, &self.settings) {
+            self.capacity.forget_streak();
+        }
+    }
+
+    /// Calls on the node, without those only promised.
+    fn carried(&self) -> u32 {
+        let load = self.load();
+        load.own + load.foreign
+    }
+
+    fn ease_in(&mut self, now: Duration) {
+        self.ration.begin(self.table.attempts(self.slot), now, &self.settings);
     }
 
     /// Its data are good from now until they go stale.
     fn refresh(&mut self, now: Duration) {
         self.table.set_fresh_until(self.slot, now + self.settings.stale_after());
+    }
+
+    /// Time passes: `elapsed` seconds since the last tick, in which a fair share of the pool's attempts was `fair`.
+    pub(super) fn tick(&mut self, elapsed: f64, fair: f64, usual: &Usual, now: Duration) {
+        let attempts = self.table.attempts(self.slot);
+        let new = f64::from(attempts.wrapping_sub(self.counted));
+        self.counted = attempts;
+        self.rate += (new / elapsed.max(0.001) - self.rate) * (elapsed / 2.0).min(1.0);
+        self.capacity.tick(self.load().total(), now);
+        self.breaker.tick(now);
+        self.quality.tick(usual, now, &self.settings);
+        self.ration.tick(attempts, fair, &self.settings);
+    }
+
+    /// Calls of ours that were ever seen to end, wrapping.
+    pub(super) const fn ended(&self) -> u32 {
+        self.ended
+    }
+
+    pub(super) const fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    pub(super) const fn quality(&self) -> &Quality {
+        &self.quality
+    }
+
+    /// Takes calls without any restriction.
+    pub(super) fn in_full_service(&self, now: Duration) -> bool {
+        self.standing == Standing::Up && self.breaker.is_closed() && !self.ration.is_active(now)
+    }
+
+    /// The node as the choice shall see it. `easing` is false when too much of the pool is new for anybody to be eased in.
+    pub(super) fn record(&self, usual: &Usual, easing: bool, now: Duration) -> Record {
+        let (class, attempts_until) = match self.standing {
+            Standing::Withheld => return Record::WITHHELD,
+            Standing::Lost if self.breaker.is_closed() => (Class::Lost, 0),
+            Standing::Lost => (Class::Ejected, 0),
+            _ if self.breaker.wants_trial() => (Class::Trial, self.table.attempts(self.slot).wrapping_add(1)),
+            _ if !self.breaker.is_closed() && !self.breaker.is_silent() => (Class::Refusing, 0),
+            _ if !self.breaker.is_closed() => (Class::Ejected, 0),
+            Standing::Suspect => (Class::Suspect, 0),
+            Standing::Up if easing && self.ration.is_active(now) => (Class::Eased, self.ration.attempts_until()),
+            Standing::Up => (Class::Open, 0),
+        };
+        let (cpu_base, cpu_per_call) = self.cpu.line(&self.settings);
+        let limit = self.capacity.limit();
+        let max_rate = self.settings.max_call_rate;
+        Record {
+            limit,
+            class,
+            attempts_until,
+            per_call: 1.0 / limit as f32,
+            cpu_base,
+            cpu_per_call,
+            rate: if max_rate > 0.0 { (self.rate / max_rate) as f32 } else { 0.0 },
+            penalty: self.quality.penalty(usual, now, &self.settings) as f32,
+        }
     }
 }

@@ -80,16 +80,35 @@ struct Cell {
     attempts: AtomicU32,
 }
 
+impl Cell {
+    fn row(&self) -> Row {
+        Row {
+            total: Load::from_word(self.load.load(Relaxed)).total(),
+            attempts: self.attempts.load(Relaxed),
+            fresh_until_ms: self.fresh_until_ms.load(Relaxed),
+        }
+    }
+}
+
+/// What the choice reads of one node.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Row {
+    pub(super) total: u32,
+    pub(super) attempts: u32,
+    pub(super) fresh_until_ms: u64,
+}
+
 /// The load of all nodes, indexed by slot. Fixed in size, so that it never moves under a reader.
 #[derive(Debug)]
 pub struct LoadTable {
     cells: Box<[Cell]>,
+    refusals: AtomicU32,
 }
 
 impl LoadTable {
     /// A table for at most `slots` nodes, all empty.
     pub fn new(slots: usize) -> Self {
-        Self { cells: (0..slots).map(|_| Cell::default()).collect() }
+        Self { cells: (0..slots).map(|_| Cell::default()).collect(), refusals: AtomicU32::new(0) }
     }
 
     /// How many nodes it has room for.
@@ -113,24 +132,47 @@ impl LoadTable {
         Duration::from_millis(ms)
     }
 
-    /// Total calls and freshness bound of the first `count` nodes, in slot order: what the choice scans.
-    pub(super) fn scan(&self, count: usize) -> impl Iterator<Item = (u32, u64)> {
-        let cells = self.cells.get(..count).unwrap_or(&self.cells);
-        cells.iter().map(|cell| (Load::from_word(cell.load.load(Relaxed)).total(), cell.fresh_until_ms.load(Relaxed)))
+    /// One node's row.
+    pub(super) fn row(&self, slot: Slot) -> Row {
+        self.cells.get(slot.index()).map_or(Row::default(), Cell::row)
     }
 
-    /// Promises one more call to the node unless it then would have more than `limit`. Safe from any thread: however
-    /// many race, reservations never bring the node's total above `limit`, and none is turned away below it.
-    pub(super) fn try_reserve(&self, slot: Slot, limit: u32) -> bool {
+    /// Every node's row, in slot order: what the choice scans.
+    pub(super) fn rows(&self) -> impl Iterator<Item = Row> {
+        self.cells.iter().map(Cell::row)
+    }
+
+    /// Promises one more call to the node unless it then would have more than `limit` calls, or more attempts than
+    /// `attempts_until` when that is given. Safe from any thread: however many race, reservations never bring the node
+    /// above its limit, and none is turned away below it.
+    pub(super) fn try_reserve(&self, slot: Slot, limit: u32, attempts_until: Option<u32>) -> bool {
         let Some(cell) = self.cells.get(slot.index()) else { return false };
-        let taken = cell.load.try_update(Relaxed, Relaxed, |word| {
-            (Load::from_word(word).total() < limit).then_some(word + RESERVED_ONE)
+        let allowed = cell.attempts.try_update(Relaxed, Relaxed, |attempts| {
+            let room = attempts_until.is_none_or(|until| until.wrapping_sub(attempts).cast_signed() > 0);
+            room.then_some(attempts.wrapping_add(1))
         });
-        if taken.is_err() {
+        if allowed.is_err() {
             return false;
         }
-        cell.attempts.fetch_add(1, Relaxed);
-        true
+        let taken = cell.load.try_update(Relaxed, Relaxed, |word| {
+            let load = Load::from_word(word);
+            let room = load.total() < limit && u64::from(load.reserved) < COUNT_MAX;
+            room.then_some(word + RESERVED_ONE)
+        });
+        if taken.is_err() {
+            cell.attempts.fetch_sub(1, Relaxed);
+        }
+        taken.is_ok()
+    }
+
+    /// A lookup found nobody to take its call.
+    pub(super) fn count_refusal(&self) {
+        self.refusals.fetch_add(1, Relaxed);
+    }
+
+    /// Lookups ever refused, wrapping at 2^32.
+    pub fn refusals(&self) -> u32 {
+        self.refusals.load(Relaxed)
     }
 
     /// Takes one reservation off; nothing when there is none.
@@ -202,7 +244,7 @@ mod tests {
         table.give_back(slot);
         assert_eq!(table.load(slot), Load::default());
         table.set_foreign(slot, u32::MAX);
-        assert!(table.try_reserve(slot, u32::MAX));
+        assert!(table.try_reserve(slot, u32::MAX, None));
         table.confirm(slot);
         assert_eq!(table.load(slot), Load { own: 1, reserved: 0, foreign: 2_097_151 });
     }
@@ -215,7 +257,7 @@ mod tests {
             table.reset(slot);
             let taken: u32 = std::thread::scope(|scope| {
                 let threads: Vec<_> = (0..8)
-                    .map(|_| scope.spawn(|| (0..2_000).filter(|_| table.try_reserve(slot, limit)).count() as u32))
+                    .map(|_| scope.spawn(|| (0..2_000).filter(|_| table.try_reserve(slot, limit, None)).count() as u32))
                     .collect();
                 threads.into_iter().map(|thread| thread.join().unwrap()).sum()
             });

@@ -47,7 +47,7 @@ impl Ledger {
         while self.pending.front().is_some_and(|made| made.at + self.routing.reservation <= now) {
             let Some(made) = self.pending.pop_front() else { break };
             if self.routing.reservations.expire(made.call_id.as_str(), made.serial) {
-                tell(balancer, made.slot, |node| node.on_expired(now));
+                tell(balancer, made.slot, |node| node.on_expired(made.at, now));
                 self.metrics.reservations_expired.inc();
                 changed = true;
             }

@@ -476,7 +476,7 @@ impl Registry {
         match result {
             Ok(reading) => {
                 let calls = reading.load.as_ref().ok().map(|load| load.calls);
-                let sample = Sample { mark: reading.mark, calls, cpu: None, rtp_loss: None };
+                let sample = Sample { mark: reading.mark, calls, cpu: None, rtp_loss: None, rtp_jitter_ms: None };
                 if let Some(state) = self.balancer.node_mut(slot) {
                     state.on_sample(&sample, now);
                 }

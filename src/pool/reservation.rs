@@ -92,8 +92,10 @@ pub(crate) enum Failure {
     Moved(Duration, Made),
     /// There is no next node with room: the promise, which the node had since then, is over.
     Over(Duration),
-    /// The call is known, and the node has no promise of it: it has arrived, or was tried after another.
+    /// The call is known, and the node has no promise of it: it was tried after another.
     NotPromised,
+    /// The call had arrived on that very node.
+    Arrived,
     /// The call is not known.
     Unknown,
 }
@@ -181,8 +183,9 @@ impl Reservations {
         mut reserve: impl FnMut(Slot) -> bool,
     ) -> Failure {
         let Some(mut promise) = self.promises.get_mut(call_id) else { return Failure::Unknown };
-        if promise.phase == Phase::Arrived || promise.held.slots().first() != Some(&slot) {
-            return Failure::NotPromised;
+        let here = promise.held.slots().first() == Some(&slot);
+        if promise.phase == Phase::Arrived || !here {
+            return if here { Failure::Arrived } else { Failure::NotPromised };
         }
         let since = promise.at;
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
@@ -299,6 +302,7 @@ mod tests {
         assert_eq!(table.arrived("a", slots[2], NOW), Arrival::Elsewhere(slots[0]));
         assert!(matches!(table.failed("a", slots[0], NOW, |_| true), Failure::NotPromised));
         assert!(matches!(table.failed("b", slots[0], NOW, |_| true), Failure::Unknown));
+        assert!(matches!(table.failed("a", slots[2], NOW, |_| true), Failure::Arrived), "it was there");
         assert_eq!(table.held("a").unwrap().slots(), &slots[2..]);
         assert_eq!(table.arrived("b", slots[0], NOW), Arrival::Unannounced);
     }

@@ -126,9 +126,12 @@ impl Routing {
     pub fn failed(&self, call_id: &str, node: &NodeName, code: u16) -> bool {
         let snapshot = self.snapshot.load();
         let Some(slot) = snapshot.slot(node.as_str()) else { return false };
-        let reserve = |next| balance::reserve(&snapshot.scores, &self.table, next);
-        let promised_at = match self.reservations.failed(call_id, slot, self.epoch.elapsed(), reserve) {
+        let now = self.epoch.elapsed();
+        let reserve = |next| balance::reserve(&snapshot.scores, &self.table, now, next);
+        let promised_at = match self.reservations.failed(call_id, slot, now, reserve) {
             Failure::Unknown => return false,
+            // The node took the call, and what then became of it was the application's or the callee's doing.
+            Failure::Arrived => return true,
             Failure::NotPromised => None,
             Failure::Over(since) => Some(since),
             Failure::Moved(since, made) => {

@@ -322,10 +322,12 @@ impl<'a> Engine<'a> {
             return;
         };
         self.live[index].node = node;
-        self.nodes[node].attempts_since_join += 1;
         let accepted = self.accepts(node);
+        self.nodes[node].attempts_since_join += 1;
         if ours {
-            self.measure.attempt(node, live.leg, accepted, self.nodes[node].failing);
+            // A call is lost to a failing node only if another one had room.
+            let lost_to_fault = self.nodes[node].failing && self.most_free().is_some();
+            self.measure.attempt(node, live.leg, accepted, lost_to_fault);
         }
         if !accepted {
             let (code, after) = if self.nodes[node].alive { (503, HOP) } else { (408, TIMEOUT) };

@@ -33,7 +33,7 @@ pub struct Outcome {
     pub setup_p99: f64,
     /// Share of answered calls that began on a node losing more than 2% of RTP.
     pub bad_media: f64,
-    /// Most tries that a failing node got within one fault.
+    /// Most tries that a failing node got within one fault while another node had room.
     pub failing_tries: u64,
     /// Largest share of attempts that a joining node got in its first minute, over its fair share.
     pub join_share: f64,

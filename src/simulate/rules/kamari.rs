@@ -1,6 +1,6 @@
 //! Kamari's rule: not a model of it but the balancing code itself, kept as the daemon's registry keeps it.
 
-use crate::balance::{Balancer, Placement, Sample, Scores, Settings, Slot, Standing, place};
+use crate::balance::{Balancer, Placement, Sample, Scores, Settings, Slot, Standing, place, reserve};
 use crate::simulate::nodes::NodeSize;
 use crate::simulate::rule::{CallNumber, Poll, Routes, Rule};
 use rand::rngs::Xoshiro256PlusPlus;
@@ -54,14 +54,16 @@ impl Kamari {
     fn expire(&mut self, now: f64) {
         let mut expired = Vec::new();
         self.calls.retain(|_, (node, phase)| {
-            let late = matches!(phase, Phase::Reserved { at } if *at + RESERVATION <= now);
-            if late {
-                expired.push(*node);
+            if let Phase::Reserved { at } = *phase
+                && at + RESERVATION <= now
+            {
+                expired.push((*node, at));
+                return false;
             }
-            !late
+            true
         });
-        for node in expired {
-            self.node(node, |state| state.on_expired(time(now)));
+        for (node, at) in expired {
+            self.node(node, |state| state.on_expired(time(at), time(now)));
         }
     }
 }
@@ -78,6 +80,15 @@ impl Rule for Kamari {
                 }
                 routes
             }
+        }
+    }
+
+    /// The next node of the answer gets the reservation, as in the daemon when an outcome is reported.
+    fn on_sent(&mut self, call: CallNumber, node: usize, now: f64) {
+        let slot = Slot::new(node as u32);
+        if !self.calls.contains_key(&call) && reserve(&self.scores, &self.balancer.table(), time(now), slot) {
+            self.calls.insert(call, (node, Phase::Reserved { at: now }));
+            self.node(node, |state| state.on_reserved(time(now)));
         }
     }
 
@@ -121,7 +132,8 @@ impl Rule for Kamari {
                 mark: state.poll_mark(),
                 calls: Some(poll.calls),
                 cpu: Some(poll.cpu as f32),
-                rtp_loss: Some(poll.rtp_loss as f32),
+                rtp_loss: (poll.calls > 0).then_some(poll.rtp_loss as f32),
+                rtp_jitter_ms: None,
             };
             state.on_sample(&sample, time(now));
         });
