@@ -80,11 +80,17 @@ impl Capacity {
         self.proven = self.limit;
     }
 
-    /// Takes the next step up when it is due and the limit, at `total` calls, is in the way.
+    /// Takes the next step up when it is due and the limit, at `total` calls, is in the way; takes back a step that was
+    /// not put to the test before the press was over.
     pub(super) fn tick(&mut self, total: u32, now: Duration) {
-        if self.limit < self.configured && total >= self.limit && now >= self.next_step {
+        if self.limit == self.configured {
+            return;
+        }
+        if total >= self.limit && now >= self.next_step {
             self.limit = (self.limit + self.step).min(self.configured);
             self.next_step = now + self.wait;
+        } else if total < self.proven {
+            self.limit = self.proven;
         }
     }
 }
