@@ -341,6 +341,12 @@ fn only_what_is_ours_passes_the_edge() {
             let answer = bench.caller.ask(&request);
             assert_eq!(answer.status(), Some(status), "{} {}", request.method, request.uri);
         }
+        // The core socket hears the nodes' network only.
+        let intruder = Agent::new(bench.lab.client_address(8), 5060, bench.lab.core());
+        intruder.send(&Request::invite(CALLED));
+        wait_until("the intruder to be dropped", LONG, || bench.kamailio.log().contains("core socket: INVITE from"));
+        assert_eq!(intruder.received(), 0);
+
         let scanner = Agent::new(bench.lab.client_address(9), 5060, bench.lab.edge());
         scanner.send(&Request::invite(CALLED).with("User-Agent: friendly-scanner"));
         wait_until("the scanner to be banned", LONG, || bench.kamailio.log().contains("EDGE banned"));
@@ -393,9 +399,19 @@ fn users_register_prove_themselves_and_are_found_by_nodes() {
 
         // Both phones ring; the desk answers; what is private stays inside.
         mobile.takes(Manner::Ring);
+        desk.takes(Manner::Ring);
         let invite = to_user("INVITE", "alice").with("X-Kamari-App: dial");
-        let answer = node.ask(&invite);
-        assert_eq!(answer.status(), Some(200), "{}", answer.text());
+        node.send(&invite);
+        for phone in [&desk, &mobile] {
+            let tag = format!("at{}", phone.address().split(':').next().expect("an address")).replace('.', "-");
+            node.wait("180 of both phones", |message| {
+                message.status() == Some(180) && message.header("To").ends_with(&tag)
+            });
+        }
+        desk.picks_up();
+        desk.takes(Manner::Final(200));
+        let answer = node.wait("200", |message| message.status() == Some(200) && message.method() == "INVITE");
+        node.send(&invite.within("ACK", &answer));
         mobile.wait("the CANCEL of the phone that was slower", |message| message.start().starts_with("CANCEL "));
         let offered = &mobile.requests("INVITE", &invite.call_id)[0];
         assert_eq!(offered.uri(), behind);

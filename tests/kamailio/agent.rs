@@ -1,7 +1,7 @@
 //! A SIP endpoint in a thread: as a node or a phone it answers in the manner it was told, as a caller it sends what a
 //! test wrote. It remembers all that it received, letter by letter, which is what these tests are about.
 
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) enum Manner {
     /// 100, then this final status.
     Final(u16),
-    /// 100, then 180, then nothing until it is cancelled.
+    /// 100, then 180, then nothing until it is cancelled or [`Agent::picks_up`].
     Ring,
     /// 100 and nothing more.
     Trying,
@@ -29,6 +29,8 @@ pub(crate) enum Manner {
 struct State {
     manner: Manner,
     received: Vec<Message>,
+    /// The call that rings, and who offered it.
+    ringing: Option<(Message, SocketAddr)>,
     ended: bool,
 }
 
@@ -48,7 +50,7 @@ impl Agent {
         let address = SocketAddrV4::new(address, port);
         let socket = Arc::new(UdpSocket::bind(address).expect("the address is free"));
         socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a read timeout");
-        let state = State { manner: Manner::Final(200), received: Vec::new(), ended: false };
+        let state = State { manner: Manner::Final(200), received: Vec::new(), ringing: None, ended: false };
         let state = Arc::new((Mutex::new(state), Condvar::new()));
         let thread = {
             let (socket, state) = (Arc::clone(&socket), Arc::clone(&state));
@@ -139,6 +141,13 @@ impl Agent {
         found
     }
 
+    /// Answers the call that rings.
+    pub(crate) fn picks_up(&self) {
+        let ringing = self.state.0.lock().unwrap_or_else(PoisonError::into_inner).ringing.take();
+        let (invite, from) = ringing.expect("a call that rings");
+        reply(self.address, &self.socket, &invite, from, 200);
+    }
+
     /// How many messages it received.
     pub(crate) fn received(&self) -> usize {
         self.state.0.lock().unwrap_or_else(PoisonError::into_inner).received.len()
@@ -164,9 +173,15 @@ fn starts(messages: &[Message]) -> Vec<&str> {
     messages.iter().map(Message::start).collect()
 }
 
+fn reply(address: SocketAddrV4, socket: &UdpSocket, request: &Message, to: SocketAddr, status: u16) {
+    let contact = format!("sip:{address}");
+    let tag = format!("at{}", address.ip()).replace('.', "-");
+    // A proxy that is gone by now is no failure of the test.
+    let _ = socket.send_to(request.response(status, &contact, &tag).as_bytes(), to);
+}
+
 fn serve(address: SocketAddrV4, socket: &UdpSocket, state: &(Mutex<State>, Condvar)) {
     let mut buffer = vec![0; 65_536];
-    let mut ringing: Option<Message> = None;
     loop {
         let received = socket.recv_from(&mut buffer);
         let mut guard = state.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -177,8 +192,14 @@ fn serve(address: SocketAddrV4, socket: &UdpSocket, state: &(Mutex<State>, Condv
         let Ok((length, from)) = received else { continue };
         let message = Message::new(&buffer[..length]);
         guard.received.push(message.clone());
-        state.1.notify_all();
         let manner = guard.manner;
+        let mut cancelled = None;
+        if manner == Manner::Ring && message.start().starts_with("INVITE ") {
+            guard.ringing = Some((message.clone(), from));
+        } else if message.start().starts_with("CANCEL ") {
+            cancelled = guard.ringing.take();
+        }
+        state.1.notify_all();
         drop(guard);
         if message.status().is_some() || message.method() == "ACK" || manner == Manner::Dead {
             continue;
@@ -189,21 +210,11 @@ fn serve(address: SocketAddrV4, socket: &UdpSocket, state: &(Mutex<State>, Condv
             ("INVITE", _) => &[100],
             _ => &[200],
         };
-        let reply = |request: &Message, status: u16| {
-            let contact = format!("sip:{address}");
-            let tag = format!("at{}", address.ip()).replace('.', "-");
-            // A proxy that is gone by now is no failure of the test.
-            let _ = socket.send_to(request.response(status, &contact, &tag).as_bytes(), from);
-        };
         for status in answers {
-            reply(&message, *status);
+            reply(address, socket, &message, from, *status);
         }
-        if message.method() == "INVITE" && manner == Manner::Ring {
-            ringing = Some(message);
-        } else if message.method() == "CANCEL"
-            && let Some(invite) = ringing.take()
-        {
-            reply(&invite, 487);
+        if let Some((invite, from)) = cancelled {
+            reply(address, socket, &invite, from, 487);
         }
     }
 }
