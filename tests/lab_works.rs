@@ -246,6 +246,26 @@ fn no_tenant_extension_or_node_is_named_in_the_nodes_files() {
 }
 
 #[test]
+fn the_guide_shows_the_dialplan_and_every_file() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide = std::fs::read_to_string(repository.join("docs/guide-asterisk.md")).unwrap();
+    let dialplan = std::fs::read_to_string(repository.join("asterisk/etc/extensions.conf")).unwrap();
+    let steps: Vec<&str> =
+        dialplan.lines().filter(|line| line.starts_with("exten") || line.starts_with(" same")).collect();
+    assert!(
+        guide.contains(&steps.join("\n")),
+        "docs/guide-asterisk.md shows another dialplan than:\n{}",
+        steps.join("\n")
+    );
+    let named_by_their_first_line = ["manager", "cdr", "cel", "features", "acl", "ccss", "udptl", "pjproject"];
+    for entry in std::fs::read_dir(repository.join("asterisk/etc")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let small = named_by_their_first_line.iter().any(|part| name.starts_with(part));
+        assert!(small || guide.contains(&format!("`{name}`")), "docs/guide-asterisk.md does not explain {name}");
+    }
+}
+
+#[test]
 fn make_node_refuses_what_would_break_a_node() {
     let directory = tempfile::tempdir().unwrap();
     let password = directory.path().join("password");

@@ -92,7 +92,7 @@ build_root() {
 }
 
 build_root_here() {
-    local recipe=$LAB_DIR/roots/$1 dir=$2 suite fallback='' packages=() at options script=()
+    local recipe=$LAB_DIR/roots/$1 dir=$2 suite fallback='' packages=() at options file script=()
     # shellcheck source=/dev/null
     source "$recipe"
     at=$(mirror)
@@ -111,9 +111,10 @@ build_root_here() {
     # No daemon is started by its package's installation.
     printf '#!/bin/sh\nexit 101\n' >"$dir/usr/sbin/policy-rc.d"
     chmod +x "$dir/usr/sbin/policy-rc.d"
-    touch "$dir/etc/resolv.conf"
-    mount --bind /etc/resolv.conf "$dir/etc/resolv.conf"
-    mount --bind /etc/hosts "$dir/etc/hosts" 2>/dev/null || cp /etc/hosts "$dir/etc/hosts"
+    # This machine's way of finding the mirror (or a proxy) by name, for the time of the build.
+    for file in /etc/resolv.conf /etc/hosts; do
+        [[ ! -e $file ]] || cp --dereference "$file" "$dir$file"
+    done
     mount -t proc proc "$dir/proc"
 
     in_root() { env DEBIAN_FRONTEND=noninteractive LC_ALL=C chroot "$dir" "$@"; }
@@ -125,8 +126,7 @@ build_root_here() {
     fi
     in_root apt-get "${options[@]}" install -y --no-install-recommends "${packages[@]}"
 
-    umount "$dir/etc/resolv.conf" "$dir/proc"
-    umount "$dir/etc/hosts" 2>/dev/null || true
+    umount "$dir/proc"
     # In a lab no name is ever asked of a name server, and the machine is called `lab`: Asterisk looks up its own name
     # for every call, and a query that goes unanswered costs seconds.
     : >"$dir/etc/resolv.conf"
