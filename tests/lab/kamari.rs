@@ -49,7 +49,8 @@ impl Kamari {
     pub fn cli(&self, arguments: &[&str]) -> Result<String, String> {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_kamari"))
             .args(arguments)
-            .env("KAMARI_URL", self.api_url())
+            .env("KAMARI_API", self.api_url())
+            .env("KAMARI_LOOKUP", self.lookup_url())
             .output()
             .map_err(|error| error.to_string())?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -20,7 +20,7 @@ kamari_start() {
 kamari_spawn() {
     local -a settings=(
         KAMARI_LOOKUP__LISTEN="127.$B.0.2:8070" KAMARI_API__LISTEN="127.$B.0.2:8071"
-        KAMARI_POOL__STATE_FILE="$RUN/kamari/state.json"
+        KAMARI_MEDIA__LISTEN="127.$B.0.2:8072" KAMARI_POOL__STATE_FILE="$RUN/kamari/state.json"
     )
     spawn kamari env --chdir="$RUN/kamari" "${settings[@]}" "$RUN/kamari/kamari" serve --config "$RUN/kamari/kamari.toml"
 }
