@@ -17,7 +17,7 @@ use super::ids::Kind;
 use super::room::TOKEN_PREFIX;
 use super::runtime::Shared;
 use super::saved::{self, Saved};
-use super::site::Site;
+use super::site::{LegPhase, Site};
 use super::view::{End, Step};
 use crate::ari::model::{Channel, ChannelState};
 use crate::pool::Resync;
@@ -31,6 +31,13 @@ pub(super) fn take_over(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: 
     for core in site.calls() {
         if !there.contains(core.channel.as_ref()) {
             core.end_with(End::Gone);
+        }
+    }
+    for (id, leg) in site.legs() {
+        match (there.contains(id.as_str()), leg.phase()) {
+            (true, LegPhase::New) => leg.is_now(LegPhase::Entered),
+            (false, LegPhase::Entered) => leg.is_now(LegPhase::Gone),
+            _ => {}
         }
     }
     for playback in site.playbacks() {

@@ -101,6 +101,12 @@ impl Core {
         self.store(&saved).await
     }
 
+    /// Ids of objects that this call claims by what is saved on its channel.
+    pub(super) fn claims(&self) -> Vec<String> {
+        let state = self.state();
+        [&state.objects, &state.room, &state.found].into_iter().flatten().cloned().collect()
+    }
+
     fn to_save(&self, state: &State) -> Result<Saved, CallError> {
         let app = self.app().ok_or(CallError::Misuse("a call is assigned to an app before its state is saved"))?;
         Ok(Saved::new(app, state.objects.clone(), state.room.clone(), state.data.clone()))
@@ -123,4 +129,6 @@ pub(super) struct State {
     pub(super) data: serde_json::Value,
     pub(super) objects: Vec<String>,
     pub(super) room: Vec<String>,
+    /// What the state that was found on the channel claims.
+    pub(super) found: Vec<String>,
 }

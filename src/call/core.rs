@@ -323,7 +323,7 @@ impl Core {
     }
 
     /// "No such channel" and "not in Stasis" are how a hang-up looks to a command that crosses it.
-    fn understand(&self, error: CallError) -> CallError {
+    pub(super) fn understand(&self, error: CallError) -> CallError {
         match error {
             CallError::Ari(error) if error.is_gone() || error.is_not_in_stasis() => {
                 self.end_with(End::Gone);
@@ -359,7 +359,13 @@ impl Core {
     pub(super) fn own_playback(&self, playback: &Arc<PlaybackCore>) {
         self.site.register(&playback.id, Target::Playback(Arc::clone(playback)));
         let mut owned = self.owned();
-        owned.playbacks.retain(|one| !one.is_over());
+        owned.playbacks.retain(|one| {
+            let over = one.is_over();
+            if over {
+                self.site.forget(&one.id);
+            }
+            !over
+        });
         owned.playbacks.push(Arc::clone(playback));
     }
 

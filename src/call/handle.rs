@@ -1,5 +1,6 @@
 //! The call as an app sees it: every method waits for its result, and fails with `HungUp` once the call is over.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,12 @@ pub struct Call {
 impl Call {
     pub(super) fn new(core: Arc<Core>, digits: mpsc::Receiver<char>) -> Self {
         Self { core, digits, saved: None }
+    }
+
+    /// A step of the app: it fails as soon as the call is over. Requests that it sent run to their end by themselves, and the
+    /// clean-up waits for them.
+    async fn step<T>(&self, step: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
+        self.core.unless_over(step).await?
     }
 
     // What is known of the call.
@@ -90,7 +97,7 @@ impl Call {
             return self.core.end().map_or(Ok(()), |end| Err(CallError::HungUp(end)));
         }
         let channel = Arc::clone(&self.core.channel);
-        self.core.command(|ari| async move { ari.channels().answer(&channel).await }).await?;
+        self.step(self.core.command(|ari| async move { ari.channels().answer(&channel).await })).await?;
         self.core.answered();
         Ok(())
     }
@@ -98,7 +105,7 @@ impl Call {
     /// Lets the caller hear ringing (180 Ringing) until the call is answered.
     pub async fn ring(&self) -> Result<(), CallError> {
         let channel = Arc::clone(&self.core.channel);
-        self.core.command_while_playing(|ari| async move { ari.channels().ring(&channel).await }).await
+        self.step(self.core.command_while_playing(|ari| async move { ari.channels().ring(&channel).await })).await
     }
 
     /// Hangs up. Every later step fails with `HungUp`.
@@ -130,18 +137,18 @@ impl Call {
     /// The value of a channel variable or of a dialplan function (`CHANNEL(audioreadformat)`); nothing if it has none.
     pub async fn variable(&self, name: &str) -> Result<Option<String>, CallError> {
         let (channel, variable) = (Arc::clone(&self.core.channel), name.to_owned());
-        let read = self.core.request(|ari| async move { ari.channels().variable(&channel, &variable).await }).await;
+        let read =
+            self.step(self.core.request(|ari| async move { ari.channels().variable(&channel, &variable).await })).await;
         match read {
             Ok(variable) => Ok(Some(variable.value)),
-            // A variable that is not set and a channel that is not there are both 404.
-            Err(CallError::Ari(error)) if error.is_gone() => self.core.still_there().await.map(|()| None),
-            Err(error) => Err(error),
+            Err(CallError::Ari(error)) if error.is_no_such_variable() => Ok(None),
+            Err(error) => Err(self.core.understand(error)),
         }
     }
 
     /// Sets a channel variable. Stops what is being played.
     pub async fn set_variable(&self, name: &str, value: &str) -> Result<(), CallError> {
-        self.core.set_variable(name, value.to_owned()).await
+        self.step(self.core.set_variable(name, value.to_owned())).await
     }
 
     // Media.
@@ -168,19 +175,18 @@ impl Call {
         let (channel, ours) = (Arc::clone(&self.core.channel), Arc::clone(&playback));
         let play = Play { media: media.clone(), ..Play::default() };
         let core = Arc::clone(&self.core);
-        self.core
-            .command(move |ari| {
-                core.own_playback(&ours);
-                async move {
-                    let begun = ari.channels().play_with_id(&channel, &ours.id, &play).await;
-                    if begun.is_err() {
-                        ours.finish(true);
-                        core.site.forget(&ours.id);
-                    }
-                    begun.map(|_| ())
+        let play = self.core.command(move |ari| {
+            core.own_playback(&ours);
+            async move {
+                let begun = ari.channels().play_with_id(&channel, &ours.id, &play).await;
+                if begun.is_err() {
+                    ours.finish(true);
+                    core.site.forget(&ours.id);
                 }
-            })
-            .await?;
+                begun.map(|_| ())
+            }
+        });
+        self.step(play).await?;
         self.core.step(Step::Playing { media: media.clone() });
         Ok(Playback::new(Arc::clone(&self.core), playback, media))
     }
@@ -190,7 +196,7 @@ impl Call {
         let playback = PlaybackCore::new(id.to_owned());
         self.core.own_playback(&playback);
         let (ours, site) = (Arc::clone(&playback), Arc::clone(&self.core.site));
-        let asked = self.core.request(|ari| async move { ari.playbacks().get(&ours.id).await }).await;
+        let asked = self.step(self.core.request(|ari| async move { ari.playbacks().get(&ours.id).await })).await;
         match asked {
             Ok(_) => {
                 let media = media.iter().map(|one| one.as_ref().to_owned()).collect();
@@ -210,19 +216,21 @@ impl Call {
     /// Sends silence, so that the caller's phone receives RTP while nothing is played.
     pub async fn silence(&self) -> Result<(), CallError> {
         let channel = Arc::clone(&self.core.channel);
-        self.core.command_while_playing(|ari| async move { ari.channels().start_silence(&channel).await }).await
+        self.step(self.core.command_while_playing(|ari| async move { ari.channels().start_silence(&channel).await }))
+            .await
     }
 
     /// Plays the node's own music on hold (the class named `default` there) until [`Call::stop_music`].
     pub async fn music(&self) -> Result<(), CallError> {
         let channel = Arc::clone(&self.core.channel);
-        self.core.command_while_playing(|ari| async move { ari.channels().start_moh(&channel, None).await }).await
+        self.step(self.core.command_while_playing(|ari| async move { ari.channels().start_moh(&channel, None).await }))
+            .await
     }
 
     /// Ends what [`Call::music`] began.
     pub async fn stop_music(&self) -> Result<(), CallError> {
         let channel = Arc::clone(&self.core.channel);
-        self.core.command_while_playing(|ari| async move { ari.channels().stop_moh(&channel).await }).await
+        self.step(self.core.command_while_playing(|ari| async move { ari.channels().stop_moh(&channel).await })).await
     }
 
     // Digits.
@@ -256,7 +264,7 @@ impl Call {
     pub async fn join(&self, room: &RoomKey, settings: &RoomSettings) -> Result<(), CallError> {
         let rooms = Arc::clone(&self.core.shared.rooms);
         let objects = self.saved.as_ref().map(|saved| saved.room.clone()).unwrap_or_default();
-        rooms.join(&self.core, room, settings, objects).await
+        self.step(rooms.join(&self.core, room, settings, objects)).await
     }
 
     /// Leaves every room that the call is in.
@@ -273,12 +281,12 @@ impl Call {
     pub async fn bridge_as(&self, id: &str, name: &str) -> Result<(), CallError> {
         self.core.owned().bridges.push(id.to_owned());
         self.core.site.register(id, Target::Bridge);
-        self.core.create_bridge(id, name).await
+        self.step(self.core.create_bridge(id, name)).await
     }
 
     /// Puts the caller and other channels of this call into a bridge.
     pub async fn enter_bridge(&self, id: &str, others: &[&str]) -> Result<(), CallError> {
-        match self.core.enter_bridge(id, others).await? {
+        match self.step(self.core.enter_bridge(id, others)).await? {
             Entered::Yes => {
                 self.core.step(Step::Joined { bridge: id.to_owned() });
                 Ok(())
@@ -300,9 +308,10 @@ impl Call {
             app: self.core.site.link().ari.target().app().to_owned(),
             ..Snoop::default()
         };
-        self.core
-            .command_while_playing(|ari| async move { ari.channels().snoop_with_id(&channel, &snoop, &what).await })
-            .await?;
+        let listen = self
+            .core
+            .command_while_playing(|ari| async move { ari.channels().snoop_with_id(&channel, &snoop, &what).await });
+        self.step(listen).await?;
         let mut phase = leg.watch();
         let entered = async { phase.wait_for(|phase| *phase != LegPhase::New).await.map(|phase| *phase) };
         match timeout(ENTER_WAIT, self.core.unless_over(entered)).await {
@@ -315,7 +324,7 @@ impl Call {
 
     /// Whether a bridge holds all of these channels; false if there is no such bridge.
     pub async fn bridge_holds(&self, id: &str, others: &[&str]) -> Result<bool, CallError> {
-        self.core.bridge_holds(id, others).await
+        self.step(self.core.bridge_holds(id, others)).await
     }
 
     /// Takes up the bridges and channels that another kamari made for this call, so that they go when the call goes.
@@ -335,6 +344,7 @@ impl Call {
                 _ => {}
             }
         }
+        self.core.state().found = saved.claims();
         self.saved = Some(saved);
     }
 
@@ -351,7 +361,7 @@ impl Call {
     pub async fn save(&self, state: &impl Serialize, objects: &[&str]) -> Result<(), CallError> {
         let data =
             serde_json::to_value(state).map_err(|_| CallError::Misuse("the state does not serialise to JSON"))?;
-        self.core.save(data, objects).await
+        self.step(self.core.save(data, objects)).await
     }
 
     /// What the app `app` saved on this call before kamari was away; nothing on a fresh call, or if it does not fit `T`.

@@ -13,7 +13,7 @@
 //! - The task runs the [`Handler`], catches its panic, and then, in async code and not in `Drop`, hangs up and removes what
 //!   the call made (`handler`).
 //! - What must survive kamari is kept in a channel variable (`saved`); calls that are found on a node without a task get
-//!   one (`adopt`), and objects of ours that nobody owns are removed.
+//!   one (`adopt`), and objects of ours that nobody owns are removed, then and now and then (`janitor`).
 //! - Callers who hear each other are a room (`room`), owned by a task of its own.
 //!
 //! Who owns what: a call's task owns its [`Call`]; `Core` is what others may see and do of it. A room's task owns the room's
@@ -27,6 +27,7 @@ mod error;
 mod handle;
 mod handler;
 mod ids;
+mod janitor;
 mod playback;
 mod room;
 mod runtime;

@@ -13,6 +13,7 @@ use super::core::Core;
 use super::handle::Call;
 use super::handler::{self, Handler};
 use super::ids::{Ids, Kind};
+use super::janitor;
 use super::room::{Expected, Rooms, TOKEN_PREFIX};
 use super::settings::CallSettings;
 use super::site::{LegPhase, Site, Target};
@@ -226,6 +227,7 @@ impl NodeListener for Runtime {
         } else {
             let site = Site::new(link.clone());
             self.sites.insert(link.name.clone(), Arc::clone(&site));
+            self.shared.tasks.spawn(janitor::watch(Arc::clone(&self.shared), Arc::clone(&site)));
             site
         };
         adopt::take_over(&self.shared, &self.handler, &site, resync);

@@ -17,13 +17,16 @@ pub struct CallSettings {
     /// Digits that a caller may dial ahead of an app that is not listening yet, 1 to 10000; further ones are dropped
     /// and counted.
     pub digits_ahead: usize,
+    /// Time between two looks for channels and bridges of ours that no call owns, in seconds, 1 to 3600. What is found in two
+    /// looks is removed.
+    pub orphan_check_s: u64,
     /// Steps that a call's timeline keeps, 8 to 10000; further ones are only counted.
     pub timeline_steps: usize,
 }
 
 impl Default for CallSettings {
     fn default() -> Self {
-        Self { max_duration_s: 14_400, app_grace_s: 10, digits_ahead: 64, timeline_steps: 64 }
+        Self { max_duration_s: 14_400, app_grace_s: 10, digits_ahead: 64, orphan_check_s: 30, timeline_steps: 64 }
     }
 }
 
@@ -41,6 +44,10 @@ impl CallSettings {
         if !(1..=10_000).contains(&self.digits_ahead) {
             return Err(Invalid::new("call.digits_ahead", "a whole number from 1 to 10000", self.digits_ahead));
         }
+        if !(1..=3_600).contains(&self.orphan_check_s) {
+            let expected = "a whole number of seconds from 1 to 3600";
+            return Err(Invalid::new("call.orphan_check_s", expected, self.orphan_check_s));
+        }
         if !(8..=10_000).contains(&self.timeline_steps) {
             return Err(Invalid::new("call.timeline_steps", "a whole number from 8 to 10000", self.timeline_steps));
         }
@@ -49,6 +56,10 @@ impl CallSettings {
 
     pub(super) fn max_duration(&self) -> Duration {
         Duration::from_secs(self.max_duration_s)
+    }
+
+    pub(super) fn orphan_check(&self) -> Duration {
+        Duration::from_secs(self.orphan_check_s)
     }
 
     pub(super) fn app_grace(&self) -> Duration {
@@ -63,7 +74,7 @@ mod tests {
     #[test]
     fn the_defaults_are_good_and_refusals_name_the_field() {
         CallSettings::default().validate().expect("good defaults");
-        for field in ["max_duration_s", "app_grace_s", "digits_ahead", "timeline_steps"] {
+        for field in ["max_duration_s", "app_grace_s", "digits_ahead", "orphan_check_s", "timeline_steps"] {
             let settings: CallSettings = toml::from_str(&format!("{field} = 0")).expect("TOML");
             assert_eq!(settings.validate().expect_err("refused").field, format!("call.{field}"));
         }

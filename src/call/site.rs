@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
 use super::playback::PlaybackCore;
@@ -61,6 +62,10 @@ impl Leg {
         });
     }
 
+    pub(super) fn phase(&self) -> LegPhase {
+        *self.phase.borrow()
+    }
+
     pub(super) fn watch(&self) -> watch::Receiver<LegPhase> {
         self.phase.subscribe()
     }
@@ -72,11 +77,17 @@ pub(super) struct Site {
     pub(super) name: NodeName,
     link: ArcSwap<NodeLink>,
     objects: DashMap<String, Target>,
+    closed: CancellationToken,
 }
 
 impl Site {
     pub(super) fn new(link: NodeLink) -> Arc<Self> {
-        Arc::new(Self { name: link.name.clone(), link: ArcSwap::from_pointee(link), objects: DashMap::new() })
+        Arc::new(Self {
+            name: link.name.clone(),
+            link: ArcSwap::from_pointee(link),
+            objects: DashMap::new(),
+            closed: CancellationToken::new(),
+        })
     }
 
     /// The way to command the node.
@@ -148,13 +159,28 @@ impl Site {
         self.objects.iter().filter_map(|entry| playback(entry.value())).collect()
     }
 
+    /// Every channel here that kamari made, or that is the far end of one.
+    pub(super) fn legs(&self) -> Vec<(String, Arc<Leg>)> {
+        let leg = |id: &String, target: &Target| match target {
+            Target::Leg(leg) => Some((id.clone(), Arc::clone(leg))),
+            _ => None,
+        };
+        self.objects.iter().filter_map(|entry| leg(entry.key(), entry.value())).collect()
+    }
+
     /// How many objects are registered.
     pub(super) fn len(&self) -> usize {
         self.objects.len()
     }
 
+    /// Completes when the node's events no longer arrive.
+    pub(super) async fn closed(&self) {
+        self.closed.cancelled().await;
+    }
+
     /// The node's events no longer arrive: every call here is over as far as this process is concerned.
     pub(super) fn close(&self, end: &End) {
+        self.closed.cancel();
         for core in self.calls() {
             core.end_with(end.clone());
         }

@@ -138,8 +138,11 @@ impl Actor {
 
     async fn new_branch(&self, core: &Core) -> Result<Branch, CallError> {
         let branch = Branch::new(&core.site, self.shared.ids.next(Kind::Bridge));
-        core.save_room(&[&branch.bridge]).await?;
-        match branch.create(core, &self.key.to_string()).await {
+        let created = async {
+            core.save_room(&[&branch.bridge]).await?;
+            branch.create(core, &self.key.to_string()).await
+        };
+        match created.await {
             Ok(()) => Ok(branch),
             Err(error) => {
                 branch.close().await;

@@ -49,6 +49,9 @@ impl Branch {
         if media.is_empty() || self.sound.as_ref().is_some_and(|sound| !sound.is_over()) {
             return;
         }
+        if let Some(before) = self.sound.take() {
+            self.site.forget(&before.id);
+        }
         self.sound = self.play(core.shared.ids.next(Kind::Playback), media).await;
     }
 
@@ -59,12 +62,13 @@ impl Branch {
 
     /// Ends what is played to one who is alone.
     pub(super) async fn stop_music(&mut self) {
-        if let Some(music) = self.music.take()
-            && self.alive()
+        let Some(music) = self.music.take() else { return };
+        if self.alive()
             && let Err(error) = music.stop(&self.site).await
         {
             self.complain(&error);
         }
+        self.site.forget(&music.id);
     }
 
     /// Takes up the playback that another kamari began, if it still goes on.

@@ -199,7 +199,7 @@ impl<'a> Ends<'a> {
             (self.home, self.home_channel.take(), &self.home_leg),
         ] {
             let Some(channel) = channel else { continue };
-            if *leg.watch().borrow() != LegPhase::Gone && side.site.link().commands_allowed() {
+            if leg.phase() != LegPhase::Gone && side.site.link().commands_allowed() {
                 remove_channel(&side.site, &channel).await;
             }
             side.site.forget(&channel);

@@ -1,0 +1,15 @@
+//! The call runtime and the apps on fake nodes: what a call does, and above all what it leaves behind (nothing).
+//!
+//! The pool is the real one, so events, resynchronisation and take-over come as they do in the daemon.
+
+#[path = "calls/apps.rs"]
+mod apps;
+#[path = "calls/leaks.rs"]
+mod leaks;
+#[path = "calls/misbehaving.rs"]
+mod misbehaving;
+#[path = "calls/restart.rs"]
+mod restart;
+mod support;
+#[path = "calls/world.rs"]
+mod world;

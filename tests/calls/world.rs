@@ -1,0 +1,173 @@
+//! A kamari of pool, runtime and apps over fake nodes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kamari::apps::{Catalogue, Switchboard};
+use kamari::call::{CallSettings, CallView, Runtime};
+use kamari::directory::TenantSettings;
+use kamari::media::{MediaSettings, Prompts};
+use kamari::pool::{self, Availability, NodeSpec, NodeStatus, Parts, Pool, RawNode};
+use kamari::telemetry::Metrics;
+
+use crate::misbehaving;
+use crate::support::fake_node::{FakeNode, IncomingCall, PASSWORD, USERNAME};
+
+/// Whatever a test waits for comes within this time, or the test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+const TENANTS: &str = r#"
+    [[tenants]]
+    name = "example"
+    domains = ["example.test"]
+    [tenants.extensions]
+    "600" = { app = "conference", room = "main" }
+    "601" = { app = "conference", alone = [] }
+    "700" = { app = "echo" }
+    "800" = { app = "playback", prompts = ["hello", "beep"] }
+    "900" = { app = "reject", sip = 486 }
+    "panic" = { app = "panics" }
+    "error" = { app = "errs" }
+    "stuck" = { app = "sticks" }
+    "pin" = { app = "asks" }
+    "patient" = { app = "waits" }
+    [[tenants]]
+    name = "other"
+    domains = ["other.test"]
+    [tenants.extensions]
+    "600" = { app = "conference", room = "main" }
+"#;
+
+#[derive(serde::Deserialize)]
+struct File {
+    tenants: Vec<TenantSettings>,
+}
+
+/// One kamari.
+pub(crate) struct World {
+    pub(crate) runtime: Runtime,
+    pub(crate) pool: Pool,
+    pub(crate) metrics: Metrics,
+}
+
+impl World {
+    /// A kamari over these nodes, named `n0`, `n1`, ..., that has heard all of them.
+    pub(crate) async fn over(nodes: &[FakeNode]) -> Self {
+        Self::with(nodes, CallSettings { app_grace_s: 1, orphan_check_s: 1, ..CallSettings::default() }).await
+    }
+
+    pub(crate) async fn with(nodes: &[FakeNode], settings: CallSettings) -> Self {
+        let metrics = Metrics::new().expect("metrics");
+        let file: File = toml::from_str(TENANTS).expect("TOML of tenants");
+        let catalogue = misbehaving::add_to(Catalogue::default());
+        let prompts = Arc::new(Prompts::new(&MediaSettings::default()));
+        let switchboard = Switchboard::new(catalogue, prompts, &file.tenants).expect("a good directory");
+        let runtime = Runtime::new(settings, Arc::clone(&metrics.calls), Arc::new(switchboard));
+        let parts = Parts {
+            settings: pool::Settings {
+                poll_interval_ms: 100,
+                up_after: 1,
+                take_back_after_s: 3_600,
+                ..pool::Settings::default()
+            },
+            balance: kamari::balance::Settings::default(),
+            ari: kamari::ari::Settings { reconnect_min_ms: 10, reconnect_max_ms: 50, ..Default::default() },
+            nodes: nodes.iter().enumerate().map(|(at, node)| spec(at, node)).collect(),
+            listener: Arc::new(runtime.clone()),
+            metrics: Arc::clone(&metrics.pool),
+            ari_metrics: Arc::clone(&metrics.ari),
+        };
+        let (pool, _) = Pool::start(parts).expect("a pool");
+        let up = |status: &NodeStatus| status.availability == Availability::Up;
+        within("all nodes are up", async {
+            while !pool.list().await.expect("a pool").iter().all(up) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        Self { runtime, pool, metrics }
+    }
+
+    /// Waits until the one call of this channel is as wanted.
+    pub(crate) async fn call(&self, channel: &str, wanted: impl Fn(&CallView) -> bool) -> CallView {
+        within("a call as wanted", async {
+            loop {
+                let found = self.runtime.calls().into_iter().find(|call| &*call.channel == channel && wanted(call));
+                match found {
+                    Some(call) => return call,
+                    None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        })
+        .await
+    }
+
+    /// Waits until no call lives, and checks that nothing is registered and nothing left on the nodes.
+    pub(crate) async fn nothing_left(&self, nodes: &[FakeNode]) {
+        until("no call lives", || self.runtime.live() == 0).await;
+        until("nothing is registered", || self.runtime.registered() == 0).await;
+        for node in nodes {
+            until("the node is empty", || left_on(node) == (0, 0, 0)).await;
+        }
+    }
+
+    /// How many calls `app` had that ended in `outcome`.
+    pub(crate) fn outcomes(&self, app: &str, outcome: &str) -> u64 {
+        let text = self.metrics.render().expect("metrics");
+        let series = format!("kamari_app_outcomes_total{{app=\"{app}\",outcome=\"{outcome}\"}} ");
+        text.lines().find_map(|line| line.strip_prefix(&series)).map_or(0, |count| count.parse().expect("a count"))
+    }
+
+    /// Ends as `kill -9` does to the calls: nothing is commanded any more.
+    pub(crate) async fn vanish(self) {
+        self.pool.stop();
+        self.runtime.release().await;
+    }
+}
+
+fn spec(at: usize, node: &FakeNode) -> NodeSpec {
+    let raw = RawNode {
+        name: format!("n{at}"),
+        ari: node.url(),
+        sip: format!("sip:192.0.2.{}:5060", at + 1),
+        capacity: Some(1_000),
+        username: Some(USERNAME.to_owned()),
+        password: Some(PASSWORD.to_owned().into()),
+    };
+    raw.validate().expect("a good node")
+}
+
+/// Channels, bridges and playbacks on a node, the pool's probe apart.
+pub(crate) fn left_on(node: &FakeNode) -> (usize, usize, usize) {
+    let left = node.leftovers();
+    let probes =
+        node.legs().iter().filter(|(id, endpoint)| id.contains("probe") || endpoint.contains("Local/")).count();
+    (left.channels - probes, left.bridges, left.playbacks)
+}
+
+/// A call of alice to `exten` at `example.test`; gives its channel.
+pub(crate) fn call_in(node: &FakeNode, exten: &str) -> String {
+    call_at(node, exten, "example.test")
+}
+
+pub(crate) fn call_at(node: &FakeNode, exten: &str, domain: &str) -> String {
+    let call_id = format!("{}@test", uuid::Uuid::new_v4());
+    let call = IncomingCall { domain: domain.to_owned(), ..IncomingCall::to(exten, &call_id) };
+    node.call(&call).expect("somebody listens")
+}
+
+/// What `future` comes to; the test fails if that takes too long.
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let Ok(value) = tokio::time::timeout(PATIENCE, future).await else { panic!("waited too long: {what}") };
+    value
+}
+
+/// Waits until a condition holds.
+pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
+    within(what, async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
