@@ -1,3 +1,4 @@
 //! What several test binaries and benches share.
 
 pub mod fake_node;
+pub mod pool;

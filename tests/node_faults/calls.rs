@@ -1,0 +1,118 @@
+//! Calls as the pool counts them: its own by events, promised ones by Call-ID, others' by polls.
+
+use kamari::pool::Intent;
+
+use super::Trouble;
+use crate::support::fake_node::{FakeNode, IncomingCall};
+use crate::support::pool::{Choice, TestPool, name};
+
+#[tokio::test]
+async fn a_promised_call_arrives_and_ends() {
+    let (pool, node) = (TestPool::start(), FakeNode::start().await);
+    pool.add_up("ast1", &node).await;
+    assert_eq!(pool.route("call-1"), ["ast1"]);
+    assert_eq!(pool.route("call-1"), ["ast1"], "the same answer");
+    pool.until("ast1", "one is promised", |status| status.calls.reserved == 1).await;
+    let channel = node.call(&IncomingCall::to("600", "call-1")).expect("taken");
+    pool.until("ast1", "it has arrived", |status| status.calls.own == 1 && status.calls.reserved == 0).await;
+    assert_eq!(pool.metrics.pool.reservations_confirmed.get(), 1);
+    assert_eq!(pool.metrics.pool.setup.get_sample_count(), 1);
+    node.far_end_hangs_up(&channel);
+    pool.until("ast1", "it has ended", |status| status.calls.own == 0 && status.calls.reserved == 0).await;
+    assert!(pool.listener.said().iter().any(|said| said == "ast1 event StasisStart"));
+}
+
+#[tokio::test]
+async fn a_promise_that_nobody_keeps_expires() {
+    let pool = TestPool::with(Choice { reservation_ms: 1_000, ..Choice::default() }).expect("started");
+    let node = FakeNode::start().await;
+    pool.add_up("ast1", &node).await;
+    pool.route("gone");
+    pool.until("ast1", "it is promised", |status| status.calls.reserved == 1).await;
+    pool.until("ast1", "it has expired", |status| status.calls.reserved == 0).await;
+    assert_eq!(pool.metrics.pool.reservations_expired.get(), 1);
+}
+
+#[tokio::test]
+async fn a_failed_route_moves_the_promise_to_the_next_node() {
+    let Trouble { pool, good: _good, bad: _bad } = Trouble::none().await;
+    let answer = pool.route("call-1");
+    let [first, second] = [&answer[0], &answer[1]];
+    assert!(pool.pool.routing().failed("call-1", &name(first), 503));
+    pool.until(first, "it is free", |status| status.calls.reserved == 0).await;
+    pool.until(second, "it has the promise", |status| status.calls.reserved == 1).await;
+    assert_eq!(pool.route("call-1"), [second.as_str()], "what failed is not offered again");
+    assert!(!pool.pool.routing().failed("unheard-of", &name(first), 503));
+}
+
+#[tokio::test]
+async fn others_calls_are_told_from_ours() {
+    let (pool, node) = (TestPool::start(), FakeNode::start().await);
+    pool.add_up("ast1", &node).await;
+    node.call(&IncomingCall::to("600", "ours")).expect("taken");
+    pool.until("ast1", "ours is counted", |status| status.calls.own == 1).await;
+    node.set_function("SYSINFO(numcalls)", "8");
+    let status = pool.until("ast1", "seven are not ours", |status| status.calls.foreign == 7).await;
+    assert_eq!(status.calls.own, 1);
+    node.set_function("SYSINFO(numcalls)", "nonsense");
+    let status = pool.until("ast1", "the probe is not believed", |status| {
+        status.sample.as_ref().is_some_and(|sample| sample.probe.is_some())
+    });
+    assert!(status.await.eligible, "a node without a probe still takes calls");
+}
+
+#[tokio::test]
+async fn calls_that_were_there_are_counted_and_shown_to_the_listener() {
+    let (first, node) = (TestPool::start(), FakeNode::start().await);
+    first.add_up("ast1", &node).await;
+    node.call(&IncomingCall::to("600", "lasting")).expect("taken");
+    first.until("ast1", "it is counted", |status| status.calls.own == 1).await;
+    first.stop().await;
+    let second = TestPool::start();
+    second.add_up("ast1", &node).await;
+    second.until("ast1", "it is counted again", |status| status.calls.own == 1).await;
+    second.heard("ast1 up with 1 channels").await;
+}
+
+#[tokio::test]
+async fn one_probe_serves_for_ever_and_is_gone_with_the_pool() {
+    let (pool, node) = (TestPool::start(), FakeNode::start().await);
+    pool.add_up("ast1", &node).await;
+    let read = |status: &kamari::pool::NodeStatus| status.sample.as_ref().is_some_and(|sample| sample.calls.is_some());
+    pool.until("ast1", "the probe is read", read).await;
+    for _ in 0..3 {
+        node.cut_sockets();
+        let ups = |pool: &TestPool| pool.listener.said().iter().filter(|said| said.starts_with("ast1 up")).count();
+        let before = ups(&pool);
+        while ups(&pool) == before {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        pool.until("ast1", "it is up again", |status| status.eligible).await;
+    }
+    assert_eq!(node.requests().get("POST /channels/create"), Some(&1));
+    assert!(!pool.listener.said().iter().any(|said| said.contains("event")), "the probe's events are nobody's");
+    pool.stop().await;
+    node.empty().await;
+}
+
+#[tokio::test]
+async fn a_drained_node_gets_no_call_and_says_when_it_is_empty() {
+    let Trouble { pool, good: _good, bad } = Trouble::none().await;
+    let channel = bad.call(&IncomingCall::to("600", "lasting")).expect("taken");
+    pool.until("bad", "it is counted", |status| status.calls.own == 1).await;
+    let mut events = pool.pool.subscribe();
+    let status = pool.pool.set_intent(&name("bad"), Intent::Draining).await.expect("drained");
+    assert!(!status.drained && !status.eligible);
+    for call in 0..50 {
+        assert_eq!(pool.route(&format!("call-{call}")), ["good"]);
+    }
+    bad.far_end_hangs_up(&channel);
+    pool.until("bad", "it is empty", |status| status.drained).await;
+    let drained = crate::support::pool::drain(&mut events)
+        .into_iter()
+        .filter(|event| matches!(event, kamari::pool::PoolEvent::Drained { .. }))
+        .count();
+    assert_eq!(drained, 1, "said once");
+    pool.pool.set_intent(&name("bad"), Intent::Active).await.expect("undrained");
+    pool.until("bad", "it takes calls again", |status| status.eligible && !status.drained).await;
+}
