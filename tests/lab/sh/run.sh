@@ -145,7 +145,9 @@ until_ready() {
 # A lab for the shell: a keeper whose input stays open until `lab down`.
 up() {
     local line
-    [[ ! -e $SHELL_LAB ]] || die "a lab is already up in $(<"$SHELL_LAB"); end it with: lab down"
+    if [[ -r $SHELL_LAB && -d /proc/$(cat "$(<"$SHELL_LAB")/holder" 2>/dev/null || echo gone) ]]; then
+        die "a lab is already up in $(<"$SHELL_LAB"); end it with: lab down"
+    fi
     mkdir -p "$RUNTIME"
     coproc KEEPER { sleep infinity | setsid bash "$LAB" keep; }
     read -r line <&"${KEEPER[0]}" || die "the lab did not start"
