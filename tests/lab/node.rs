@@ -83,9 +83,11 @@ impl Node {
         self.script.run(&["restart-node", &self.number.to_string()]);
     }
 
-    /// Channels that it holds now, of whatever kind.
+    /// Channels that it holds now, of whatever kind; without the two by which kamari reads its load.
     pub fn channels(&self) -> usize {
-        self.ari_list("/channels").len()
+        let probe =
+            |channel: &serde_json::Value| channel["id"].as_str().is_some_and(|id| id.starts_with("kamari-probe-"));
+        self.ari_list("/channels").iter().filter(|channel| !probe(channel)).count()
     }
 
     /// Bridges that it holds now.
