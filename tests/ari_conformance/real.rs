@@ -62,6 +62,7 @@ fn serves(version: AsteriskVersion) {
         subject.client.channels().answer(&channel).await.expect("answered");
         calls::variables_keep_their_text(&mut subject, &channel).await;
         calls::a_recording_is_kept(&mut subject, &channel).await;
+        calls::a_bridge_is_played_to_and_recorded(&mut subject, &channel).await;
         subject.client.channels().rtp_statistics(&channel).await.expect("statistics");
         subject.client.channels().hangup(&channel, Some(16)).await.expect("hung up");
         staying.wait().assert_all_answered();

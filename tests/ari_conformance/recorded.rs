@@ -22,7 +22,7 @@ fn lines(file: &str) -> Vec<String> {
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         lines.extend(text.lines().map(str::to_owned));
     }
-    assert!(lines.len() > 40, "few lines in {file}: {}", lines.len());
+    assert!(lines.len() >= 75, "few lines in {file}: {}", lines.len());
     lines
 }
 
