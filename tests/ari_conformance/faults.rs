@@ -140,13 +140,22 @@ async fn a_get_is_sent_again_when_its_connection_breaks_and_a_post_is_not() {
 #[tokio::test]
 async fn a_deadline_covers_the_wait_for_a_free_slot() {
     let node = FakeNode::start().await;
-    let settings = Settings { max_in_flight: 1, request_timeout_ms: 200, ..Settings::default() };
+    let settings = Settings { max_in_flight: 1, ..Settings::default() };
     let client = AriClient::new(node.target("EVERYTHING"), &settings, Arc::new(())).expect("a client");
     node.freeze();
-    let (first, second) =
-        tokio::join!(async { client.asterisk().ping().await }, async { client.asterisk().ping().await });
-    assert!(matches!(first, Err(AriError::Timeout { .. })) && matches!(second, Err(AriError::Timeout { .. })));
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { client.asterisk().ping().await }
+    });
+    while node.requests().get("GET /asterisk/ping") != Some(&1) {
+        tokio::task::yield_now().await;
+    }
+    let after = Duration::from_millis(100);
+    let second = client.with_deadline(after).asterisk().ping().await.expect_err("no slot comes free");
+    assert_eq!(second, AriError::Timeout { operation: "asterisk.ping", after });
     assert_eq!(node.requests()["GET /asterisk/ping"], 1);
+    node.mend();
+    first.await.expect("no panic").expect("answered");
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ pub struct Behaviour {
     pub name: String,
     /// `asterisk/info`'s version.
     pub version: String,
-    /// How long one media URI plays.
+    /// How long one media URI plays, apart from `sound:tt-monkeys`, which takes its 16 s.
     pub play: Duration,
     /// How long a dialled channel rings before it is answered.
     pub ring: Duration,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, State as Extract};
 use serde_json::json;
@@ -10,6 +11,9 @@ use super::reply::{Params, Refusal, Reply, created, done, ok, refuse};
 use super::routes::Node;
 use super::state::{Playback, State, Target, object};
 use super::{Shared, bridges, channels};
+
+/// How long Asterisk's `tt-monkeys` plays.
+const LONG_PROMPT: Duration = Duration::from_secs(16);
 
 fn find<'a>(state: &'a mut State, id: &str) -> Result<&'a mut Playback, Refusal> {
     state.playbacks.get_mut(id).ok_or_else(|| refuse(404, "Playback not found"))
@@ -113,8 +117,9 @@ fn start(shared: &Arc<Shared>, state: &mut State, id: &str) {
             if media.contains("does-not-exist") {
                 return finish(&shared, &id, "failed");
             }
-            // Silence and tones of a told length last as long; anything else as the node behaves.
-            tokio::time::sleep(length).await;
+            // The one prompt that is as long as on a real node, for tests that need something still playing.
+            let is_long = media == "sound:tt-monkeys";
+            tokio::time::sleep(if is_long { LONG_PROMPT } else { length }).await;
             let mut state = shared.lock();
             let Some(playback) = state.playbacks.get_mut(&id) else { return };
             if playback.media.len() < 2 {
