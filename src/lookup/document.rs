@@ -15,7 +15,11 @@ pub(super) fn routes(query: &Query<'_>, routed: &Routed, reserved_ms: u128) -> V
     write_routes(query, routed.targets(), reserved_ms)
 }
 
-fn write_routes<'a>(query: &Query<'_>, targets: impl Iterator<Item = &'a Target>, reserved_ms: u128) -> Vec<u8> {
+pub(super) fn write_routes<'a>(
+    query: &Query<'_>,
+    targets: impl Iterator<Item = &'a Target>,
+    reserved_ms: u128,
+) -> Vec<u8> {
     let mut out = Vec::with_capacity(USUAL_SIZE);
     out.extend_from_slice(br#"{"version":"1.0","routing":"serial","routes":["#);
     let mut first = None;

@@ -14,5 +14,14 @@ mod server;
 mod settings;
 mod uri;
 
+use crate::invalid::Invalid;
+use crate::pool::Target;
+
 pub use server::{LookupError, Running, Server};
 pub use settings::Settings;
+
+/// The rtjson document that answers the query of a `GET /v1/route` with these nodes; a refusal names the field. For
+/// whoever wants to see or try an answer without a pool and a connection.
+pub fn answer_to(query: &str, targets: &[Target]) -> Result<Vec<u8>, Invalid> {
+    Ok(document::write_routes(&query::Query::parse(query)?, targets.iter(), 0))
+}

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::calls::{Calls, Difference, Promised};
 use super::link::{NodeLink, NodeListener, OWN_PREFIX, PROBE_PREFIX, Resync};
 use super::observer::NodeObserver;
-use super::probe;
+use super::probe::{self, Probe};
 use super::round::{self, Reading, Trouble};
 use super::settings::Settings;
 use crate::ari::event::EventKind;
@@ -123,6 +123,7 @@ pub(super) struct Monitor {
     stop: CancellationToken,
     orders: mpsc::Receiver<()>,
     calls: Calls,
+    probe: Probe,
     /// Why events do not arrive, or that they do and the node's state was read: then the listener was told `on_up`.
     events: Events,
     /// Whether the last round was bad.
@@ -163,6 +164,7 @@ impl Monitor {
             stop,
             orders,
             calls: Calls::default(),
+            probe: Probe::default(),
             events: Events::Down(Trouble { reason: "the event socket is not open yet".to_owned(), definite: false }),
             in_trouble: false,
             take_back_after,
@@ -283,6 +285,8 @@ impl Monitor {
             None => return false,
             Some(Ok((about, resync))) => {
                 let difference = self.calls.replace(&resync.channels);
+                // Perhaps another process than before.
+                self.probe = Probe::default();
                 self.link.generation = self.world.generations.fetch_add(1, Ordering::Relaxed) + 1;
                 self.events = Events::Heard;
                 self.link.commands.store(true, Ordering::Release);
@@ -318,6 +322,7 @@ impl Monitor {
 
     async fn finish_round(&mut self, mut result: Result<Reading, Trouble>) {
         if let Ok(reading) = &mut result {
+            self.probe = reading.probe;
             if let Ok(load) = &mut reading.load {
                 // Compared with all that is ours: Asterisk counts callers alone.
                 load.calls += self.calls.legs();
@@ -387,8 +392,8 @@ impl Monitor {
 
     fn round(&self, mark: PollMark) -> BoxFuture<'static, Result<Reading, Trouble>> {
         let (ari, settings) = (self.checks.clone(), Arc::clone(&self.world.settings));
-        let with_probe = matches!(self.events, Events::Heard);
-        Box::pin(async move { round::round(&ari, mark, &settings.probe_context, with_probe).await })
+        let probe = matches!(self.events, Events::Heard).then_some(self.probe);
+        Box::pin(async move { round::round(&ari, mark, &settings.probe_context, probe).await })
     }
 
     /// Time to the next round: the interval with a tenth of jitter, so that the pool is not asked in one burst.

@@ -13,7 +13,7 @@ use super::settings::Settings;
 use super::snapshot::Target;
 use super::status::{NodeCalls, NodeSample, NodeStatus};
 use super::store::Member;
-use crate::balance::{Balancer, Load, Slot, Standing};
+use crate::balance::{Balancer, Class, Load, Scores, Slot, Standing};
 use crate::telemetry::NodeMetrics;
 
 /// What the last good round read, and when.
@@ -104,8 +104,8 @@ impl Node {
     }
 
     /// Sets the gauges that follow the load.
-    pub(super) fn measure(&self, balancer: &Balancer, now: Duration) {
-        let view = View::of(self, balancer, now);
+    pub(super) fn measure(&self, balancer: &Balancer, scores: &Scores, now: Duration) {
+        let view = View::of(self, balancer, scores, now);
         self.metrics.up.set(i64::from(self.availability() == Availability::Up));
         self.metrics.eligible.set(i64::from(view.eligible));
         self.metrics.calls.set(i64::from(view.load.own));
@@ -113,10 +113,13 @@ impl Node {
         self.metrics.foreign.set(i64::from(view.load.foreign));
         self.metrics.capacity.set(f64::from(view.capacity));
         self.metrics.stress.set(view.stress);
+        if let Some(cpu) = view.cpu {
+            self.metrics.cpu.set(cpu);
+        }
     }
 
-    pub(super) fn status(&self, balancer: &Balancer, now: Duration) -> NodeStatus {
-        let view = View::of(self, balancer, now);
+    pub(super) fn status(&self, balancer: &Balancer, scores: &Scores, now: Duration) -> NodeStatus {
+        let view = View::of(self, balancer, scores, now);
         let spec = &self.member.spec;
         NodeStatus {
             name: spec.name.clone(),
@@ -135,6 +138,7 @@ impl Node {
             commands_allowed: self.monitor.as_ref().is_some_and(Handle::commands_allowed),
             calls: NodeCalls { own: view.load.own, reserved: view.load.reserved, foreign: view.load.foreign },
             stress: view.stress,
+            cpu: view.cpu,
             sample: self.reading.as_ref().map(|reading| NodeSample {
                 age_ms: u64::try_from(reading.at.elapsed().as_millis()).unwrap_or(u64::MAX),
                 round_trip_ms: reading.round_trip.as_secs_f64() * 1_000.0,
@@ -153,17 +157,24 @@ struct View {
     load: Load,
     capacity: u32,
     stress: f64,
+    cpu: Option<f64>,
     eligible: bool,
 }
 
 impl View {
-    fn of(node: &Node, balancer: &Balancer, now: Duration) -> Self {
+    fn of(node: &Node, balancer: &Balancer, scores: &Scores, now: Duration) -> Self {
         let Some(state) = balancer.node(node.slot) else {
-            return Self { load: Load::default(), capacity: 0, stress: 0.0, eligible: false };
+            return Self { load: Load::default(), capacity: 0, stress: 0.0, cpu: None, eligible: false };
         };
-        let (load, capacity) = (state.load(), state.capacity());
-        let stress = f64::from(load.total()) / f64::from(capacity.max(1));
+        let (load, record) = (state.load(), scores.record(node.slot));
+        let offered = matches!(record.class(), Class::Open | Class::Eased | Class::Trial);
         let fresh = balancer.table().fresh_until(node.slot) > now;
-        Self { load, capacity, stress, eligible: node.standing() == Standing::Up && fresh && load.total() < capacity }
+        Self {
+            load,
+            capacity: state.learned_capacity(),
+            stress: f64::from(record.stress(load.total() as f32)),
+            cpu: state.cpu(),
+            eligible: offered && fresh && load.total() < record.limit(),
+        }
     }
 }

@@ -37,7 +37,7 @@ use super::spec::{NodePatch, NodeSpec};
 use super::status::NodeStatus;
 use super::store::{Member, Origin, Store, StoredNode, merge};
 use crate::ari::{AriClient, AriTarget};
-use crate::balance::{Balancer, Sample, Slot, Standing};
+use crate::balance::{Balancer, Sample, Scores, Slot, Standing};
 use crate::telemetry::{AriMetrics, PoolMetrics};
 use crate::{ari, balance};
 
@@ -222,12 +222,12 @@ impl Registry {
                 self.keep(done, reply);
             }
             Order::Get(name, reply) => {
-                let found = self.nodes.get(&name).map(|node| node.status(&self.balancer, self.now()));
-                let _ = reply.send(found.ok_or(PoolError::Unknown(name)));
+                let _ = reply.send(self.status(&name));
             }
             Order::List(reply) => {
-                let now = self.now();
-                let _ = reply.send(Ok(self.nodes.values().map(|node| node.status(&self.balancer, now)).collect()));
+                let (now, scores) = (self.now(), self.scores());
+                let status = |node: &Node| node.status(&self.balancer, &scores, now);
+                let _ = reply.send(Ok(self.nodes.values().map(status).collect()));
             }
         }
     }
@@ -418,7 +418,15 @@ impl Registry {
 
     fn status(&self, name: &NodeName) -> Result<NodeStatus, PoolError> {
         let node = self.nodes.get(name).ok_or_else(|| PoolError::Unknown(name.clone()))?;
-        Ok(node.status(&self.balancer, self.now()))
+        Ok(node.status(&self.balancer, &self.scores(), self.now()))
+    }
+
+    /// The scores that lookups see, or are about to.
+    fn scores(&self) -> Scores {
+        if self.standing_changed {
+            return self.balancer.scores(self.now());
+        }
+        self.routing.snapshot.load().scores.clone()
     }
 
     // ---- reports ----
@@ -544,8 +552,9 @@ impl Registry {
         self.balancer.tick(now);
         self.standing_changed = true;
         self.check_all_checked();
+        let scores = self.scores();
         for node in self.nodes.values() {
-            node.measure(&self.balancer, now);
+            node.measure(&self.balancer, &scores, now);
         }
         let words: Vec<_> =
             self.nodes.values().map(|node| (node.availability().as_str(), node.member.intent.as_str())).collect();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::link::PROBE_PREFIX;
-use super::probe::{self, Load};
+use super::probe::{self, Figures, Probe};
 use crate::ari::{AriClient, AriError, ConnectFailure};
 use crate::balance::PollMark;
 
@@ -25,7 +25,9 @@ pub(super) struct Reading {
     /// Ids of all channels in our application; nothing when no socket has registered it.
     pub(super) in_app: Option<Vec<String>>,
     /// What the probe channel read, or why it could not.
-    pub(super) load: Result<Load, String>,
+    pub(super) load: Result<Figures, String>,
+    /// What is to be remembered for the next reading.
+    pub(super) probe: Probe,
 }
 
 /// A check that failed.
@@ -65,13 +67,13 @@ fn is_definite(failure: &ConnectFailure) -> bool {
     )
 }
 
-/// Asks all that is asked each time. `ari` has the deadline of a check; the load is read only `with_probe`, since the probe
-/// channel needs the application to be registered.
+/// Asks all that is asked each time. `ari` has the deadline of a check; the load is read only with a `probe`, which needs
+/// the application to be registered.
 pub(super) async fn round(
     ari: &AriClient,
     mark: PollMark,
     probe_context: &str,
-    with_probe: bool,
+    probe: Option<Probe>,
 ) -> Result<Reading, Trouble> {
     let asked = Instant::now();
     let ping = ari.asterisk().ping().await.map_err(|error| Trouble::of("ping", &error))?;
@@ -90,6 +92,10 @@ pub(super) async fn round(
         Err(error) if error.is_gone() => None,
         Err(error) => return Err(Trouble::of("application", &error)),
     };
-    let load = if with_probe { probe::read(ari, probe_context).await } else { Err("no event socket".to_owned()) };
-    Ok(Reading { mark, round_trip, clock_unix_ms, in_app, load })
+    let mut memory = probe.unwrap_or_default();
+    let load = match probe {
+        Some(_) => probe::read(ari, probe_context, &mut memory).await,
+        None => Err("no event socket".to_owned()),
+    };
+    Ok(Reading { mark, round_trip, clock_unix_ms, in_app, load, probe: memory })
 }

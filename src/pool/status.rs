@@ -21,7 +21,7 @@ pub struct NodeStatus {
     pub sip: SipUri,
     /// ARI user, if not the pool's default.
     pub username: Option<String>,
-    /// Calls it may carry at once.
+    /// Calls it may carry at once, as set or as learned below that.
     pub capacity: u32,
     /// The operator's bound on its calls, if one was set.
     pub configured_capacity: Option<u32>,
@@ -46,6 +46,8 @@ pub struct NodeStatus {
     pub calls: NodeCalls,
     /// How near its limit it is: 0 idle, 1 full.
     pub stress: f64,
+    /// The share of its processors that its Asterisk uses, smoothed, 0 to 1, if it can say.
+    pub cpu: Option<f64>,
     /// What the last good round of checks read.
     pub sample: Option<NodeSample>,
     /// Asterisk's version.
