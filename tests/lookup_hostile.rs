@@ -267,7 +267,9 @@ async fn eight_clients_never_overfill_a_node_and_all_counts_return_to_zero() {
     }
     // Only promises that were given back by a lost race may have been asked for twice; none is promised beyond the 40.
     let mut per_node: HashMap<&str, u32> = HashMap::new();
-    promised.values().for_each(|node| *per_node.entry(node).or_default() += 1);
+    for node in promised.values() {
+        *per_node.entry(node).or_default() += 1;
+    }
     assert!(per_node.values().all(|count| *count <= 40), "{per_node:?}");
     assert!(promised.len() >= 100, "most places are taken: {per_node:?}");
     for number in 0..3 {
