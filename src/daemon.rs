@@ -20,6 +20,7 @@ mod tasks;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -36,7 +37,7 @@ use crate::fallback::Fallback;
 use crate::lookup;
 use crate::media::{self, Prompts};
 use crate::pool::{self, Pool};
-use crate::telemetry::{LogControl, Metrics};
+use crate::telemetry::{LogControl, LookupMetrics, Metrics};
 use reload::Reloader;
 use signals::{Asked, Signals};
 use stop::Parts;
@@ -65,7 +66,7 @@ pub fn run(config: Config, sources: Sources) -> anyhow::Result<()> {
 async fn serve(config: Config, sources: Sources, log: LogControl) -> anyhow::Result<()> {
     let mut signals = Signals::new().context("signals cannot be taken over")?;
     let sockets = Sockets::bind(&config).await?;
-    let (daemon, mut ended) = Daemon::start(&config, sockets)?;
+    let (mut daemon, mut ended) = Daemon::start(&config, sockets)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         lookup = %config.lookup.listen,
@@ -85,7 +86,12 @@ async fn serve(config: Config, sources: Sources, log: LogControl) -> anyhow::Res
             },
             () = tick(ready_look.as_mut()) => if daemon.parts.pool.is_checked() {
                 ready_look = None;
-                tracing::info!("kamari is ready: every node was looked at");
+                // Before this, every answer would be a refusal for want of a node that is up; not listening makes
+                // Kamailio route by its dispatcher instead.
+                if let Err(error) = daemon.answer_lookups() {
+                    break Err(error);
+                }
+                tracing::info!("kamari is ready: every node was looked at, lookups are answered");
                 notify(&[sd_notify::NotifyState::Ready]);
             },
         }
@@ -132,6 +138,10 @@ async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener>
 /// A kamari that runs.
 struct Daemon {
     parts: Parts,
+    /// Where lookups will be answered, until they are.
+    waiting: Option<lookup::Server>,
+    lookup_metrics: Arc<LookupMetrics>,
+    ready: Arc<AtomicBool>,
     switchboard: Arc<Switchboard>,
 }
 
@@ -167,7 +177,9 @@ impl Daemon {
         });
         tasks.spawn("dispatchers", OnError::GoOn, dispatchers::follow(pool.clone(), told, tasks.token()));
 
+        let ready = Arc::new(AtomicBool::new(false));
         let state = ApiState {
+            ready: Arc::clone(&ready),
             settings: Arc::new(config.api.clone()),
             metrics: metrics.clone(),
             pool: pool.clone(),
@@ -179,8 +191,18 @@ impl Daemon {
         };
         let stop = tasks.token();
         tasks.spawn("api", OnError::Stop, api::serve(sockets.api, state, stop.cancelled_owned()));
-        let lookup = sockets.lookup.start(pool.routing(), &metrics.lookup)?;
-        Ok((Self { parts: Parts { stopping, lookup, calls, pool, tasks }, switchboard }, ended))
+        let parts = Parts { stopping, lookup: None, calls, pool, tasks };
+        let waiting = Some(sockets.lookup);
+        Ok((Self { parts, waiting, lookup_metrics: metrics.lookup, ready, switchboard }, ended))
+    }
+
+    /// Begins to answer Kamailio, and says so at `/readyz`.
+    fn answer_lookups(&mut self) -> anyhow::Result<()> {
+        if let Some(server) = self.waiting.take() {
+            self.parts.lookup = Some(server.start(self.parts.pool.routing(), &self.lookup_metrics)?);
+            self.ready.store(true, Ordering::Release);
+        }
+        Ok(())
     }
 }
 

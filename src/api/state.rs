@@ -1,6 +1,7 @@
 //! What the handlers work with: handles, all cheap to clone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -29,6 +30,8 @@ pub struct ApiState {
     pub settings: Arc<Settings>,
     /// Every number.
     pub metrics: Metrics,
+    /// Whether lookups are answered: from the moment when every node was looked at.
+    pub ready: Arc<AtomicBool>,
     /// Cancelled when kamari was asked to stop; the API goes on until `stop`.
     pub stopping: CancellationToken,
     /// The nodes.
@@ -47,7 +50,7 @@ impl ApiState {
     pub(super) fn phase(&self) -> Phase {
         if self.stopping.is_cancelled() {
             Phase::Stopping
-        } else if self.pool.is_checked() {
+        } else if self.ready.load(Ordering::Acquire) {
             Phase::Ready
         } else {
             Phase::Starting

@@ -19,8 +19,8 @@ const LAST_TASKS: Duration = Duration::from_secs(3);
 pub(super) struct Parts {
     /// Cancelled first: `/readyz` says no.
     pub(super) stopping: CancellationToken,
-    /// The lookup threads.
-    pub(super) lookup: Running,
+    /// The lookup threads, once there are any.
+    pub(super) lookup: Option<Running>,
     /// The calls.
     pub(super) calls: Runtime,
     /// The nodes.
@@ -35,7 +35,7 @@ impl Parts {
         tracing::info!(calls = self.calls.live(), drain_s = drain.as_secs(), "kamari stops");
         self.stopping.cancel();
         let lookup = self.lookup;
-        if let Err(error) = tokio::task::spawn_blocking(move || lookup.stop()).await {
+        if let Err(error) = tokio::task::spawn_blocking(move || lookup.map(Running::stop)).await {
             tracing::error!(%error, "the lookup did not stop in order");
         }
         wait_for_calls(&self.calls, drain).await;

@@ -50,20 +50,21 @@ pub enum LookupError {
     Thread(io::Error),
 }
 
-/// A listener that is bound and not yet served: connections wait in the kernel.
+/// An address that is taken and not yet listened on. Until [`Server::start`] the kernel refuses connections at once, so
+/// that a Kamailio that asks too early goes on by its dispatcher, and does not wait.
 #[derive(Debug)]
 pub struct Server {
-    listener: StdListener,
+    socket: Socket,
     address: SocketAddr,
     settings: Settings,
 }
 
 impl Server {
-    /// Binds the listener.
+    /// Takes the address.
     pub fn bind(settings: &Settings) -> Result<Self, LookupError> {
-        let (listener, address) =
-            listen(settings.listen).map_err(|cause| LookupError::Listen { address: settings.listen, cause })?;
-        Ok(Self { listener, address, settings: settings.clone() })
+        let (socket, address) =
+            take(settings.listen).map_err(|cause| LookupError::Listen { address: settings.listen, cause })?;
+        Ok(Self { socket, address, settings: settings.clone() })
     }
 
     /// Where it listens; the port is the one that the system chose where the setting was 0.
@@ -71,8 +72,11 @@ impl Server {
         self.address
     }
 
-    /// Starts the threads.
+    /// Listens, and starts the threads.
     pub fn start(self, routing: &Arc<Routing>, metrics: &Arc<LookupMetrics>) -> Result<Running, LookupError> {
+        let address = self.address;
+        self.socket.listen(BACKLOG).map_err(|cause| LookupError::Listen { address, cause })?;
+        let listener = StdListener::from(self.socket);
         let stop = CancellationToken::new();
         let places = Arc::new(Semaphore::new(self.settings.max_connections));
         let handler = Handler::new(Arc::clone(routing), Arc::clone(metrics));
@@ -81,7 +85,7 @@ impl Server {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(LookupError::Thread)?;
             let worker = Worker {
-                listener: self.listener.try_clone().map_err(LookupError::Thread)?,
+                listener: listener.try_clone().map_err(LookupError::Thread)?,
                 idle_timeout: self.settings.idle_timeout(),
                 handler: handler.clone(),
                 places: Arc::clone(&places),
@@ -119,16 +123,14 @@ impl Running {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<(StdListener, SocketAddr)> {
+fn take(address: SocketAddr) -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restart must not wait for old connections to time out.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
-    let listener = StdListener::from(socket);
-    let bound = listener.local_addr()?;
-    Ok((listener, bound))
+    let bound = socket.local_addr()?.as_socket().unwrap_or(address);
+    Ok((socket, bound))
 }
 
 /// What one thread needs.

@@ -165,7 +165,7 @@ impl Pool {
         &self.routing
     }
 
-    /// Whether every node was looked at at least once since the start.
+    /// Whether every node was once found up, or failed a check, since the start: whether lookups can be answered well.
     pub fn is_checked(&self) -> bool {
         self.checked.load(Ordering::Acquire)
     }

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::event::{Intent, PoolEvent};
 use super::handle::{Order, Parts, PoolError, Reply};
 use super::ledger::Ledger;
-use super::lifecycle::{Change, Lifecycle};
+use super::lifecycle::{Availability, Change, Lifecycle};
 use super::link::{APPLICATION, NodeLink};
 use super::monitor::{Monitor, Report, Reported, World};
 use super::name::NodeName;
@@ -493,7 +493,10 @@ impl Registry {
                     node.metrics.checks_good.inc();
                 }
                 self.step(name, Lifecycle::good);
-                self.note_checked(name);
+                // A good round is no verdict yet; enough of them are.
+                if self.nodes.get(name).is_some_and(|node| node.availability() == Availability::Up) {
+                    self.note_checked(name);
+                }
             }
             Err(trouble) => {
                 if let Some(node) = self.nodes.get(name) {
