@@ -1,0 +1,90 @@
+//! What every whole-call test stands on: nodes, kamari that knows them, and Kamailio that asks kamari.
+
+use crate::lab::{KamailioVersion, Kamari, Lab, Node, wait_until};
+use std::time::Duration;
+
+/// How long a condition may take that needs no more than a few rounds of checks. Generous: a busy machine is slow.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// The numbers of both tenants. `other.test` has the same numbers and the same room name as `example.test`.
+const TENANTS: &str = r#"
+[[tenants]]
+name = "example"
+domains = ["example.test"]
+[tenants.extensions]
+"100" = { app = "playback", prompts = ["hello"] }
+"101" = { app = "playback", prompts = ["music"] }
+"110" = { app = "echo" }
+"_2XX" = { app = "conference" }
+"603" = { app = "reject", sip = 603 }
+
+[[tenants]]
+name = "other"
+domains = ["other.test"]
+[tenants.extensions]
+"_2XX" = { app = "conference" }
+"#;
+
+/// Running servers, ready for calls. The lab comes last, so that it is dropped last.
+pub(crate) struct Stage {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) kamari: Kamari,
+    pub(crate) lab: Lab,
+}
+
+impl Stage {
+    /// `nodes` equal nodes of 100 calls behind a Kamailio of today.
+    pub(crate) fn of(nodes: u8) -> Self {
+        Self::with(nodes, KamailioVersion::V6_1, &[])
+    }
+
+    /// The same behind a Kamailio of this version and with these options of its site include.
+    pub(crate) fn with(nodes: u8, version: KamailioVersion, options: &[&str]) -> Self {
+        let lab = Lab::start();
+        let nodes: Vec<Node> = (1..=nodes).map(|n| lab.node(n)).collect();
+        let kamailio = lab.kamailio(version, options);
+        let declared = nodes.iter().map(|node| node.toml(100)).collect::<String>();
+        let fallback = format!("[fallback]\nrpc = [\"{}\"]\n", kamailio.rpc_url());
+        let kamari = lab.kamari(&format!("{fallback}{declared}{TENANTS}"));
+        let stage = Self { nodes, kamari, lab };
+        for node in &stage.nodes {
+            stage.wait_for_node(&node.name(), "up");
+        }
+        stage
+    }
+
+    /// Waits until kamari says this of the node's availability.
+    pub(crate) fn wait_for_node(&self, name: &str, availability: &str) {
+        wait_until(&format!("{name} to be {availability}"), SOON, || self.node_field(name, "state") == availability);
+    }
+
+    /// One field of a node as the operator API shows it.
+    pub(crate) fn node_field(&self, name: &str, field: &str) -> String {
+        let node = self.kamari.get(&format!("/v1/nodes/{name}"));
+        match &node[field] {
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        }
+    }
+
+    /// How many calls kamari serves now.
+    pub(crate) fn calls(&self) -> usize {
+        self.kamari.get("/v1/calls").as_array().expect("a list of calls").len()
+    }
+
+    /// Value of a metric without labels, or the sum over all of its label sets.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let text = self.kamari.get_text("/metrics");
+        let samples =
+            text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+        let values = samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        values.sum()
+    }
+
+    /// The end of every test: no call, no reservation, no app task in kamari; no channel and no bridge on any node.
+    pub(crate) fn assert_nothing_left(&self) {
+        wait_until("kamari to have no call left", SOON, || self.calls() == 0);
+        wait_until("all reservations to be gone", SOON, || self.metric("kamari_node_reservations") == 0.0);
+        self.lab.assert_nodes_empty();
+    }
+}
