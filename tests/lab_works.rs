@@ -53,7 +53,7 @@ fn a_held_call_is_answered_when_the_application_comes_back() {
         let report = calls.wait();
         report.assert_all_answered();
         assert_eq!(report.calls[0].answered_by, Some(node.address));
-        assert_eq!(conference.end(), [user]);
+        assert_eq!(conference.end().called, [user]);
         wait_until("the call to leave the node", SOON, || node.channels() == 0);
     }
     assert_eq!(node.calls_processed(), 5, "no call came twice");
@@ -140,7 +140,56 @@ fn calls_pass_kamailio_of_both_versions_to_a_node() {
         assert_eq!(report.by_node().into_iter().collect::<Vec<_>>(), [(node.address, 10)]);
         kamailio.kill9();
     }
-    assert_eq!(conference.end(), ["600"; 20]);
+    assert_eq!(conference.end().called, ["600"; 20]);
+    lab.assert_nodes_empty();
+}
+
+#[test]
+fn a_node_calls_registered_users_through_kamailio() {
+    let lab = Lab::start();
+    let node = lab.node(1);
+    let conference = Conference::on(&node, &lab.ari_password());
+    let kamailio = lab.kamailio(KamailioVersion::V6_1, &[]);
+    let call = |user: &str| {
+        let endpoint = format!("endpoint=PJSIP/kamailio/sip:{user}@{}&app=EVERYTHING", lab::DOMAIN);
+        node.ari("POST", &format!("/channels?{endpoint}")).unwrap();
+    };
+
+    // A phone hears another one, that the node called as well; keys arrive as keys.
+    let [mut one, other] = [("alice", 1, 440.0), ("bob", 2, 1000.0)].map(|(user, n, hertz)| {
+        kamailio.add_user(&format!("{user}@{}", lab::DOMAIN), "a-good-secret");
+        let mut phone = lab.phone(n).user(user, lab::DOMAIN, "a-good-secret").tone(hertz).answering().start();
+        phone.register().unwrap();
+        call(user);
+        phone.wait_called();
+        phone
+    });
+    one.dtmf("1#");
+    other.listen(Duration::from_millis(500));
+    let heard = other.listen(Duration::from_secs(1));
+    assert!(audio::hears(&heard, 440.0) > 0.7, "{}", audio::hears(&heard, 440.0));
+    one.hang_up();
+    other.hang_up();
+
+    // The same by SIPp: one who answers, one who refuses.
+    kamailio.add_user(&format!("carol@{}", lab::DOMAIN), "a-good-secret");
+    let carol = lab.calls("carol").caller("carol", lab::DOMAIN, "a-good-secret").registering();
+    let address = carol.address();
+    assert_eq!(carol.run().all_as_planned, Some(true));
+    let busy = lab.calls("carol").from(address).refusing().start();
+    call("carol");
+    assert_eq!(busy.wait().all_as_planned, Some(true));
+    let answering = lab.calls("carol").from(address).answering().start();
+    call("carol");
+    wait_until("carol to be in the conference", SOON, || node.channels() == 1);
+    let id = node.ari("GET", "/channels").unwrap()[0]["id"].as_str().unwrap().to_owned();
+    wait_until("carol to have answered", SOON, || {
+        node.ari("GET", &format!("/channels/{id}")).is_ok_and(|channel| channel["state"] == "Up")
+    });
+    node.ari("DELETE", &format!("/channels/{id}")).unwrap();
+    let report = answering.wait();
+    assert_eq!(report.all_as_planned, Some(true), "{}", report.errors);
+    assert_eq!(conference.end().keys, "1#");
     lab.assert_nodes_empty();
 }
 

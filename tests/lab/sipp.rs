@@ -50,7 +50,6 @@ pub struct Calls {
     caller: String,
     caller_domain: String,
     password: Option<String>,
-    contact: Option<SocketAddrV4>,
     target: SocketAddrV4,
     from: Ipv4Addr,
     rate: f64,
@@ -70,7 +69,6 @@ impl Calls {
             caller: "caller".to_owned(),
             caller_domain: DOMAIN.to_owned(),
             password: None,
-            contact: None,
             target: SocketAddrV4::new(lab.edge(), 5060),
             from: lab.client_address(client),
             rate: 10.0,
@@ -146,11 +144,11 @@ impl Calls {
         self
     }
 
-    /// Instead of calling: registers the caller at Kamailio with `contact` as where to reach him.
+    /// Instead of calling: registers the caller at Kamailio, to be reached at this client's address. Calls are taken
+    /// by another one `from` the same address, with [`Calls::answering`] or [`Calls::refusing`].
     #[must_use]
-    pub fn registering(mut self, contact: SocketAddrV4) -> Self {
+    pub fn registering(mut self) -> Self {
         self.scenario = Scenario::Register;
-        self.contact = Some(contact);
         self
     }
 
@@ -198,9 +196,8 @@ impl Calls {
     }
 
     fn options(&self) -> Vec<String> {
-        let contact = self.contact.map_or_else(|| format!("{}:5060", self.from), |contact| contact.to_string());
         let mut line = format!(
-            "-i {} -p 5060 -s {} -m {} -r {} -d {} -key domain {} -key caller {} -key caller_domain {} -key contact {contact}",
+            "-i {} -p 5060 -s {} -m {} -r {} -d {} -key domain {} -key caller {} -key caller_domain {}",
             self.from,
             self.user,
             self.count,

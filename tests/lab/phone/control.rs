@@ -5,6 +5,9 @@ use std::net::{SocketAddrV4, TcpStream};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
+/// How long baresip may take to take a command.
+const RESPONSE: Duration = Duration::from_secs(15);
+
 /// An event of the phone.
 #[derive(Clone, Debug)]
 pub(super) struct Event {
@@ -19,28 +22,41 @@ pub(super) struct Event {
 pub(super) struct Control {
     stream: TcpStream,
     events: Receiver<Event>,
+    responses: Receiver<Result<(), String>>,
 }
 
 impl Control {
     pub(super) fn connect(address: SocketAddrV4) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         let mut input = io::BufReader::new(stream.try_clone()?);
-        let (sender, events) = mpsc::channel();
+        let (events_in, events) = mpsc::channel();
+        let (responses_in, responses) = mpsc::channel();
         std::thread::Builder::new().name(format!("phone {address}")).spawn(move || {
             while let Ok(message) = read_netstring(&mut input) {
                 let text = |key: &str| message[key].as_str().unwrap_or_default().to_owned();
-                if message["event"] == true && sender.send(Event { kind: text("type"), param: text("param") }).is_err()
-                {
+                let owner_listens = if message["event"] == true {
+                    events_in.send(Event { kind: text("type"), param: text("param") }).is_ok()
+                } else {
+                    responses_in.send(if message["ok"] == true { Ok(()) } else { Err(text("data")) }).is_ok()
+                };
+                if !owner_listens {
                     break;
                 }
             }
         })?;
-        Ok(Self { stream, events })
+        Ok(Self { stream, events, responses })
     }
 
+    /// Gives a command and waits until the phone has taken it; fails when it does not.
+    #[track_caller]
     pub(super) fn command(&mut self, command: &str, params: &str) {
         let message = serde_json::json!({ "command": command, "params": params }).to_string();
         write!(self.stream, "{}:{message},", message.len()).expect("the phone is running");
+        match self.responses.recv_timeout(RESPONSE) {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => panic!("the phone refused `{command} {params}`: {reason}"),
+            Err(error) => panic!("the phone did not take `{command} {params}`: {error}"),
+        }
     }
 
     /// The first event of one of `kinds`, within `limit`. Events before it are passed over.
