@@ -15,3 +15,5 @@ mod recorded;
 #[path = "ari_conformance/subject.rs"]
 mod subject;
 mod support;
+#[path = "ari_conformance/tls.rs"]
+mod tls;
