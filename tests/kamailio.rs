@@ -284,6 +284,8 @@ fn the_fallback_passes_over_nodes_that_fail() {
         for _ in 0..4 {
             assert_eq!(bench.caller.ask(&Request::invite(CALLED)).status(), Some(200));
         }
+        let said = format!("KAMARI fallback: sip:{} failed with 408", bench.nodes[0].address());
+        assert!(bench.kamailio.log().contains(&said), "the log names the node");
         // Silence was noted: no further call waits for it.
         let uri = format!("sip:{}", bench.nodes[0].address());
         let state = |bench: &Bench| bench.dispatcher().iter().find(|(listed, _)| *listed == uri).expect("listed").1;
