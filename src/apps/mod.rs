@@ -6,6 +6,11 @@
 //! How a call gets its app: [`Switchboard`] reads the domain that was called, asks the directory for the extension, and
 //! runs what it finds. The directory holds apps that are built: parameters were checked when the settings were loaded.
 
+/// The example of the guide compiles and runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/writing-apps.md")]
+struct WritingApps;
+
 mod app;
 mod conference;
 mod echo;
