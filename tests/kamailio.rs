@@ -381,7 +381,7 @@ fn a_flood_is_not_answered_and_others_are() {
 
 #[test]
 fn users_register_prove_themselves_and_are_found_by_nodes() {
-    on_each_with(&["SITE_TRUSTED_NET=127.0.0.1/32"], |bench| {
+    on_each_with(&["SITE_TRUSTED_NET=127.0.0.1/32", "SITE_KEEPALIVE_S=2"], |bench| {
         bench.kamailio.add_user("alice@example.test", "right-password");
         let [node, other_node] = &bench.nodes;
         let desk = Agent::new(bench.lab.client_address(20), 5062, bench.lab.edge());
@@ -423,6 +423,9 @@ fn users_register_prove_themselves_and_are_found_by_nodes() {
             assert_eq!(node.ask(&request).status(), Some(200));
             desk.wait(method, |message| message.header("Call-ID") == request.call_id && message.method() == method);
         }
+        // The mapping of the router between is kept open; a phone with an address of its own is left alone.
+        mobile.wait("a keepalive", |message| message.start() == format!("OPTIONS {behind} SIP/2.0"));
+        assert!(desk.requests_of("OPTIONS").is_empty());
         // A user who calls is known to the node by proof, and his password stays here.
         let call = Request::invite(CALLED).from("sip:alice@example.test");
         let answer = desk.ask_as(&call, "alice", "right-password");
@@ -445,6 +448,11 @@ fn users_register_prove_themselves_and_are_found_by_nodes() {
         let leg = Request::invite(&format!("sip:relay-7@{}", other_node.address())).from(CALLED);
         assert_eq!(node.ask(&leg).status(), Some(200));
         assert_eq!(other_node.requests("INVITE", &leg.call_id)[0].uri(), leg.uri);
+        // Whoever registers one of our own addresses calls himself, and that ends at the first turn.
+        bench.kamailio.add_user("loop@example.test", "loop-password");
+        let ourselves = format!("sip:600@{}:5060", bench.lab.edge());
+        assert_eq!(mobile.register("loop", "example.test", "loop-password", &ourselves).status(), Some(200));
+        assert_eq!(node.ask(&to_user("INVITE", "loop")).status(), Some(482));
         // No gateways here: nobody outside is called.
         let outwards = Request::invite("sip:+4930123456@foreign.test").from(CALLED);
         assert_eq!(node.ask(&outwards).status(), Some(404));
@@ -476,6 +484,48 @@ fn calls_outwards_take_the_next_gateway() {
         assert_eq!(gateways[0].ask(&inwards).status(), Some(200));
         assert_eq!(bench.nodes[0].requests("INVITE", &inwards.call_id)[0].uri(), CALLED);
     });
+}
+
+#[test]
+fn the_world_may_call_by_tcp_and_may_not_command() {
+    on_each(|bench| {
+        let invite = Request::invite(CALLED);
+        let edge = (bench.lab.edge(), 5060);
+        let wire = invite.wire("127.0.0.1:9").replace("SIP/2.0/UDP", "SIP/2.0/TCP");
+        assert!(exchange(edge, &wire, "SIP/2.0 200 ").contains(&invite.call_id));
+        assert_eq!(bench.nodes[0].offered(&invite.call_id), 1);
+
+        let command = |method: &str| {
+            let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": []}).to_string();
+            format!("POST /RPC HTTP/1.1\r\nHost: kamailio\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        };
+        let door = (bench.lab.core(), 8090);
+        assert!(exchange(edge, &command("core.version"), "HTTP/1.1 ").starts_with("HTTP/1.1 403"));
+        assert!(exchange(door, &command("core.version"), "kamailio").starts_with("HTTP/1.1 200"));
+        for method in ["core.kill", "cfg.set_now_int", "htable.flush", "dispatcher.reload", "dispatcher.listx", "x"] {
+            assert!(exchange(door, &command(method), "HTTP/1.1 ").starts_with("HTTP/1.1 403"), "{method}");
+        }
+        let batch = "POST /RPC HTTP/1.1\r\nHost: kamailio\r\nContent-Length: 2\r\n\r\n[]";
+        assert!(exchange(door, batch, "HTTP/1.1 ").starts_with("HTTP/1.1 400"));
+        let elsewhere = command("core.version").replace("/RPC", "/other");
+        assert!(exchange(door, &elsewhere, "HTTP/1.1 ").starts_with("HTTP/1.1 404"));
+        assert_eq!(bench.caller.ask(&Request::invite(CALLED)).status(), Some(200));
+    });
+}
+
+/// What comes back by TCP, up to and beyond `sign`.
+fn exchange(to: (std::net::Ipv4Addr, u16), text: &str, sign: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(to).expect("connected");
+    stream.set_read_timeout(Some(LONG)).expect("a timeout");
+    stream.write_all(text.as_bytes()).expect("written");
+    let (mut got, mut buffer) = (Vec::new(), [0; 4_096]);
+    while !String::from_utf8_lossy(&got).contains(sign) {
+        let length = stream.read(&mut buffer).expect("an answer in time");
+        assert!(length > 0, "closed before {sign}: {}", String::from_utf8_lossy(&got));
+        got.extend_from_slice(&buffer[..length]);
+    }
+    String::from_utf8_lossy(&got).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

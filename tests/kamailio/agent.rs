@@ -148,6 +148,13 @@ impl Agent {
         reply(self.address, &self.socket, &invite, from, 200);
     }
 
+    /// All requests of this method.
+    pub(crate) fn requests_of(&self, method: &str) -> Vec<Message> {
+        let state = self.state.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = |message: &&Message| message.status().is_none() && message.method() == method;
+        state.received.iter().filter(wanted).cloned().collect()
+    }
+
     /// How many messages it received.
     pub(crate) fn received(&self) -> usize {
         self.state.0.lock().unwrap_or_else(PoisonError::into_inner).received.len()
