@@ -89,9 +89,13 @@ spawn() {
     local name=$1
     shift
     ! alive "$name" || die "$name is already running"
+    # The group's number is told by its leader itself: before `setsid` has run there is no such group, and a busy machine
+    # takes its time. The substitution ends when the leader's output goes to its log.
+    local leader
     # shellcheck disable=SC2016
-    in_lab bash -c 'log=$1; shift; ulimit -n "$(ulimit -Hn)"; setsid "$@" </dev/null >>"$log" 2>&1 & echo $!' \
-        spawn "$RUN/logs/$name.log" "$@" >"$RUN/pids/$name"
+    leader=$(in_lab bash -c 'ulimit -n "$(ulimit -Hn)"; setsid bash -c "$@" </dev/null 2>/dev/null &' \
+        spawn 'log=$1; shift; echo $$; exec "$@" >>"$log" 2>&1' spawn "$RUN/logs/$name.log" "$@")
+    echo "$leader" >"$RUN/pids/$name"
 }
 
 # Sends SIGNAL to the whole process group of NAME.
