@@ -37,6 +37,10 @@ impl Ledger {
                     self.pending.push_back(made);
                 }
                 Note::GiveBack(slot) => tell(balancer, slot, |node| node.on_released(now)),
+                Note::GivenUp(slot) => {
+                    tell(balancer, slot, |node| node.on_released(now));
+                    self.metrics.reservations_released.inc();
+                }
                 Note::Failed { slot, code, promised_at } => {
                     tell(balancer, slot, |node| node.on_outcome(code, promised_at, now));
                     self.metrics.reservations_released.inc_by(u64::from(promised_at.is_some()));

@@ -203,6 +203,16 @@ impl Reservations {
         Failure::Over(since)
     }
 
+    /// The caller gave up before the call arrived: the promise is gone. The node that it was for; nothing when there was
+    /// no promise, or the call had arrived.
+    pub(crate) fn give_up(&self, call_id: &str) -> Option<Slot> {
+        let slot = self.held(call_id)?.slots().first().copied();
+        self.remove_if(call_id, |promise| {
+            promise.phase == Phase::Reserved && promise.held.slots().first().copied() == slot
+        })
+        .then_some(slot)?
+    }
+
     /// The promise's time is over: gone, unless the call has arrived or the promise has been renewed meanwhile.
     /// Whether it was there and unconfirmed.
     pub(crate) fn expire(&self, call_id: &str, serial: u64) -> bool {
@@ -292,6 +302,18 @@ mod tests {
         assert!(!table.expire("a", first.serial), "the first promise's time does not end the second's");
         assert!(matches!(table.failed("a", slots[1], NOW, |slot| slot != slots[2]), Failure::Over(NOW)));
         assert_eq!((table.live(), table.held("a").is_none()), (0, true));
+    }
+
+    #[test]
+    fn a_caller_who_gives_up_leaves_no_promise() {
+        let (table, answer) = (Reservations::new(10), ranked());
+        let first = made(&table, "a", answer);
+        assert_eq!(table.give_up("a"), Some(first.slot));
+        assert_eq!((table.give_up("a"), table.live()), (None, 0));
+        assert!(!table.expire("a", first.serial), "nothing is left to expire");
+        let second = made(&table, "b", answer);
+        table.arrived("b", second.slot, NOW);
+        assert_eq!(table.give_up("b"), None, "it had arrived");
     }
 
     #[test]

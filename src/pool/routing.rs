@@ -16,6 +16,9 @@ use super::reservation::{Failure, Held, Insert, Made, Reservations};
 use super::snapshot::{Snapshot, Target};
 use crate::balance::{self, LoadTable, Placement, Slot};
 
+/// SIP 487: the caller cancelled.
+const REQUEST_TERMINATED: u16 = 487;
+
 /// What lookup threads tell the registry, in order.
 #[derive(Debug)]
 pub(crate) enum Note {
@@ -23,6 +26,8 @@ pub(crate) enum Note {
     Made(Made),
     /// A place was taken on a node and is not needed after all.
     GiveBack(Slot),
+    /// A promised call was given up before it came to its node.
+    GivenUp(Slot),
     /// A node failed a call.
     Failed {
         slot: Slot,
@@ -122,8 +127,12 @@ impl Routing {
     }
 
     /// Kamailio's report that `node` failed the call with a SIP `code`. If the call had not arrived there, its promise
-    /// moves to the next node of the answer. Whether the call is known.
+    /// moves to the next node of the answer; with 487 (request terminated, RFC 3261) the caller gave up, the promise ends
+    /// and the node is not to blame. Whether the call is known.
     pub fn failed(&self, call_id: &str, node: &NodeName, code: u16) -> bool {
+        if code == REQUEST_TERMINATED {
+            return self.given_up(call_id);
+        }
         let snapshot = self.snapshot.load();
         let Some(slot) = snapshot.slot(node.as_str()) else { return false };
         let now = self.epoch.elapsed();
@@ -141,6 +150,12 @@ impl Routing {
         };
         self.tell(Note::Failed { slot, code, promised_at });
         self.bell.notify_one();
+        true
+    }
+
+    fn given_up(&self, call_id: &str) -> bool {
+        let Some(slot) = self.reservations.give_up(call_id) else { return false };
+        self.tell(Note::GivenUp(slot));
         true
     }
 
