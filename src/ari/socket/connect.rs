@@ -18,7 +18,10 @@ pub(super) async fn connect(client: &AriClient) -> Result<Connection, ConnectFai
     let settings = client.settings();
     let mut request = client.target().events_url().into_client_request().map_err(|error| explain(&error))?;
     request.headers_mut().insert(AUTHORIZATION, client.authorization());
+    // Both buffers are held for as long as the socket: small ones, since there is a socket for each node.
     let limits = WebSocketConfig::default()
+        .read_buffer_size(16 << 10)
+        .write_buffer_size(1 << 10)
         .max_message_size(Some(settings.max_event_bytes))
         .max_frame_size(Some(settings.max_event_bytes));
     let connector = Connector::Rustls(client.tls());
