@@ -168,6 +168,21 @@ pub(crate) async fn a_bridge_is_played_to_and_recorded(subject: &mut Subject, ch
     subject.wait("ChannelLeftBridge", channel).await;
 }
 
+/// Events that the application does not want are not sent to it, and those after them are.
+pub(crate) async fn unwanted_events_are_not_sent(subject: &mut Subject, channel: &str) {
+    let client = subject.client.clone();
+    let filter = serde_json::json!({ "disallowed": [{ "type": "ChannelVarset" }] });
+    let filter = filter.as_object().expect("an object");
+    let application = client.applications().filter(client.target().app(), filter).await.expect("filtered");
+    assert_eq!(application.events_disallowed.len(), 1);
+    client.channels().set_variable(channel, "UNHEARD", "1").await.expect("set");
+    client.channels().hangup(channel, None).await.expect("hung up");
+    subject.wait("StasisEnd", channel).await;
+    assert!(
+        !subject.has_seen(|event| matches!(&event.kind, EventKind::ChannelVarset(set) if set.variable == "UNHEARD"))
+    );
+}
+
 #[tokio::test]
 async fn the_fake_node_serves_a_caller_like_asterisk() {
     let node = FakeNode::start().await;
@@ -194,6 +209,6 @@ async fn the_fake_node_keeps_variables_and_recordings_like_asterisk() {
     variables_keep_their_text(&mut subject, &caller).await;
     a_recording_is_kept(&mut subject, &caller).await;
     a_bridge_is_played_to_and_recorded(&mut subject, &caller).await;
-    subject.client.channels().hangup(&caller, None).await.expect("hung up");
+    unwanted_events_are_not_sent(&mut subject, &caller).await;
     node.empty().await;
 }

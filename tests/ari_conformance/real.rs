@@ -64,7 +64,7 @@ fn serves(version: AsteriskVersion) {
         calls::a_recording_is_kept(&mut subject, &channel).await;
         calls::a_bridge_is_played_to_and_recorded(&mut subject, &channel).await;
         subject.client.channels().rtp_statistics(&channel).await.expect("statistics");
-        subject.client.channels().hangup(&channel, Some(16)).await.expect("hung up");
+        calls::unwanted_events_are_not_sent(&mut subject, &channel).await;
         staying.wait().assert_all_answered();
 
         let answering = lab.calls("leg").from(lab.core()).answering().start();

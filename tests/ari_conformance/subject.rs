@@ -52,6 +52,11 @@ impl Subject {
         self.event(|event| event.kind.name() == kind && concerns(event, id)).await
     }
 
+    /// Whether an event that `wanted` accepts has come so far.
+    pub(crate) fn has_seen(&self, wanted: impl Fn(&Event) -> bool) -> bool {
+        self.seen.iter().any(|event| wanted(event))
+    }
+
     /// The kinds of the events seen that concern `id`, in order, apart from those that only tell of variables and dialplan.
     pub(crate) fn story(&self, id: &str) -> Vec<String> {
         let told =
