@@ -16,6 +16,7 @@ mod config;
 mod node;
 mod route;
 mod serve;
+mod simulate;
 mod table;
 
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Command {
     Route(route::Route),
     /// Check a settings file, or print the settings in effect
     Config(config::ConfigCommand),
+    /// Compare routing rules by simulation, or plan the size of a pool
+    Simulate(simulate::Args),
 }
 
 /// A command that did not do what was asked.
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Call(command) => client::block_on(command.run()),
         Command::Route(command) => client::block_on(command.run()),
         Command::Config(command) => command.run(),
+        Command::Simulate(args) => simulate::run(args).map_err(Failure::from),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 
 use super::engine::{Chooser, Engine};
 use super::erlang::erlang_b;
+use super::html::SweepPoint;
 use super::measure::Outcome;
 use super::nodes::Nodes;
 use super::rules::Policy;
@@ -46,6 +47,8 @@ pub struct Row {
     pub first_try_blocking: f64,
     /// The share that one who sees every free slot loses of the same calls (of a Poisson stream: Erlang B).
     pub bound: f64,
+    /// Erlang B of the load and the pool's slots in all, whatever happens in the situation.
+    pub erlang_b: f64,
     /// Tries per call for which a node was named.
     pub attempts_per_call: f64,
     /// Mean over time of the fullest node's utilisation over the pool's mean.
@@ -106,7 +109,7 @@ pub fn compare(question: &Question, progress: &mut dyn FnMut(&str, f64)) -> Vec<
 }
 
 /// Blocking at the first try against load, one curve per rule, with Erlang B's for the same pool.
-pub fn sweep(question: &Question, loads: &[f64], progress: &mut dyn FnMut(&str, f64)) -> Vec<(f64, f64, Vec<Row>)> {
+pub fn sweep(question: &Question, loads: &[f64], progress: &mut dyn FnMut(&str, f64)) -> Vec<SweepPoint> {
     loads
         .iter()
         .map(|&load| {
@@ -150,6 +153,7 @@ fn sum_up(policy: Policy, question: &Question, outcomes: Vec<Outcome>, bound: f6
         load: question.load,
         first_try_blocking: blocking,
         bound,
+        erlang_b: erlang_b(question.load * f64::from(question.nodes.slots()), question.nodes.slots()),
         attempts_per_call: total(|outcome| outcome.attempts) as f64 / total(|outcome| outcome.routed).max(1) as f64,
         max_over_mean: mean(|outcome| outcome.max_over_mean),
         hot_call_time: mean(|outcome| outcome.hot_call_time),

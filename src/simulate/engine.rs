@@ -126,6 +126,8 @@ struct Live {
     leg: usize,
     node: usize,
     seen_at_node: bool,
+    /// A healthy node had room when the call was routed: if it goes to a failing one, that was a mistake.
+    had_room: bool,
 }
 
 /// Who chooses.
@@ -152,6 +154,8 @@ pub(super) struct Engine<'a> {
     live: Vec<Live>,
     free: Vec<usize>,
     telemetry: bool,
+    /// Calls between a proxy and a node.
+    on_way: u32,
     rng: Xoshiro256PlusPlus,
     measure: Measure,
 }
@@ -178,6 +182,7 @@ impl<'a> Engine<'a> {
             live: Vec::new(),
             free: Vec::new(),
             telemetry: true,
+            on_way: 0,
             rng: Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x6b61_6d61_7269),
         }
     }
@@ -273,7 +278,8 @@ impl<'a> Engine<'a> {
             Some(index) if self.away[index] => self.in_turn(),
             Some(index) => self.controllers[index].route(number, purpose, self.now, &mut self.rng),
         };
-        let live = Live { number, call, controller, routes, leg: 0, node: usize::MAX, seen_at_node: false };
+        let had_room = self.nodes.iter().any(|node| node.failing) && self.has_room();
+        let live = Live { number, call, controller, routes, leg: 0, node: usize::MAX, seen_at_node: false, had_room };
         if routes.as_slice().is_empty() {
             self.measure.refused_at_once();
             return;
@@ -285,6 +291,7 @@ impl<'a> Engine<'a> {
             self.live[index] = live;
         }
         self.send(index);
+        self.on_way += 1;
         self.schedule(self.now + HOP, What::Attempt { call: index });
     }
 
@@ -308,6 +315,7 @@ impl<'a> Engine<'a> {
     }
 
     fn attempt(&mut self, index: usize) {
+        self.on_way -= 1;
         let live = self.live[index];
         let ours = live.controller.is_some();
         let node = match self.chooser {
@@ -325,8 +333,7 @@ impl<'a> Engine<'a> {
         let accepted = self.accepts(node);
         self.nodes[node].attempts_since_join += 1;
         if ours {
-            // A call is lost to a failing node only if another one had room.
-            let lost_to_fault = self.nodes[node].failing && self.most_free().is_some();
+            let lost_to_fault = self.nodes[node].failing && live.had_room;
             self.measure.attempt(node, live.leg, accepted, lost_to_fault);
         }
         if !accepted {
@@ -360,6 +367,13 @@ impl<'a> Engine<'a> {
             .max_by_key(|&node| self.nodes[node].size.real - self.nodes[node].calls)
     }
 
+    /// Whether there are more free slots on nodes that would accept than calls on their way.
+    fn has_room(&self) -> bool {
+        let open = (0..self.nodes.len()).filter(|&node| self.nodes[node].member && self.accepts(node));
+        let free: u32 = open.map(|node| self.nodes[node].size.real - self.nodes[node].calls).sum();
+        free > self.on_way
+    }
+
     fn refused(&mut self, index: usize, code: u16) {
         let live = self.live[index];
         let now = self.now;
@@ -368,6 +382,7 @@ impl<'a> Engine<'a> {
         }
         self.live[index].leg += 1;
         self.send(index);
+        self.on_way += 1;
         self.schedule(self.now, What::Attempt { call: index });
     }
 

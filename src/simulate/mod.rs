@@ -7,15 +7,19 @@
 mod compare;
 mod engine;
 mod erlang;
+mod html;
 mod measure;
 mod nodes;
 mod rule;
 mod rules;
 mod scenario;
+mod svg;
 mod traffic;
 
+pub use crate::balance::Settings;
 pub use compare::{Question, Row, compare, sweep};
 pub use erlang::{Plan, erlang_b, erlangs_at, slots_for};
+pub use html::{SweepPoint, report};
 pub use measure::Outcome;
 pub use nodes::{NodeSize, Nodes};
 pub use rules::Policy;

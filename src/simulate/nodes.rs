@@ -1,6 +1,7 @@
 //! The pool to simulate, as it is written on the command line: `10x100`, `2x50,2x100,2x200`, `9x100,1x100:50`.
 
 use crate::invalid::Invalid;
+use std::fmt;
 use std::str::FromStr;
 
 /// One node's size.
@@ -20,6 +21,19 @@ impl Nodes {
     /// The calls that all nodes carry together.
     pub fn slots(&self) -> u32 {
         self.0.iter().map(|node| node.real).sum()
+    }
+}
+
+impl fmt::Display for Nodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, group) in self.0.chunk_by(|a, b| a == b).enumerate() {
+            let NodeSize { configured, real } = group[0];
+            write!(f, "{}{}x{configured}", if number > 0 { "," } else { "" }, group.len())?;
+            if real != configured {
+                write!(f, ":{real}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -65,6 +79,7 @@ mod tests {
         let sizes = [(50, 50), (50, 50), (100, 70)].map(|(configured, real)| NodeSize { configured, real });
         assert_eq!(nodes.0, sizes);
         assert_eq!(nodes.slots(), 170);
+        assert_eq!(nodes.to_string(), "2x50,1x100:70");
     }
 
     #[test]
