@@ -75,8 +75,12 @@ impl Breaker {
         was_closed
     }
 
-    /// A call began on the node. True when this closed the breaker.
-    pub(super) fn on_success(&mut self, now: Duration) -> bool {
+    /// A call that was sent at `sent` began on the node. True when this closed the breaker. One that was on its way before
+    /// the last failure says nothing of the node now.
+    pub(super) fn on_success(&mut self, sent: Duration, now: Duration) -> bool {
+        if sent < self.last_failure {
+            return false;
+        }
         self.failures = 0;
         let closes = !self.is_closed();
         if closes {
@@ -138,7 +142,9 @@ mod tests {
             assert!(!breaker.on_failure(at(10), false, at(11), &settings), "sent before the first failure was known");
         }
         assert!(!breaker.on_failure(at(12), false, at(12), &settings));
-        breaker.on_success(at(12));
+        breaker.on_success(at(11), at(12));
+        assert_eq!(breaker.failures, 2, "it was on its way before");
+        breaker.on_success(at(12), at(12));
         assert!(!breaker.on_failure(at(13), false, at(13), &settings));
         assert!(!breaker.on_failure(at(14), false, at(14), &settings));
         assert!(breaker.on_failure(at(15), false, at(15), &settings));
@@ -164,6 +170,6 @@ mod tests {
             breaker.on_failure(at(now), false, at(now), &settings);
         }
         breaker.tick(at(now + 120));
-        assert!(breaker.on_success(at(now + 120)) && breaker.is_closed());
+        assert!(breaker.on_success(at(now + 120), at(now + 120)) && breaker.is_closed());
     }
 }

@@ -21,6 +21,7 @@ pub(super) struct Capacity {
     proven: u32,
     /// The limit before the refusals of a streak, which may yet turn out to be plain failure.
     before_streak: u32,
+    refused: Duration,
     step: u32,
     wait: Duration,
     next_step: Duration,
@@ -34,6 +35,7 @@ impl Capacity {
             limit: configured,
             proven: 0,
             before_streak: configured,
+            refused: Duration::ZERO,
             step: 1,
             wait: settings.capacity_probe(),
             next_step: Duration::ZERO,
@@ -56,13 +58,16 @@ impl Capacity {
         }
         self.limit = self.limit.min(total).max(1);
         self.proven = self.limit;
+        self.refused = now;
         self.step = 1;
         self.next_step = now + self.wait;
     }
 
-    /// The node began a call, and now carries `total`.
-    pub(super) fn on_accepted(&mut self, total: u32, now: Duration, settings: &Settings) {
-        self.before_streak = self.limit;
+    /// The node began a call that was sent at `sent`, and now carries `total`.
+    pub(super) fn on_accepted(&mut self, total: u32, sent: Duration, now: Duration, settings: &Settings) {
+        if sent >= self.refused {
+            self.before_streak = self.limit;
+        }
         if total <= self.proven {
             return;
         }
@@ -110,7 +115,7 @@ mod tests {
             while total < capacity.limit() {
                 if total < real {
                     total += 1;
-                    capacity.on_accepted(total, now, &settings);
+                    capacity.on_accepted(total, now, now, &settings);
                 } else {
                     refusals += 1;
                     capacity.on_refused(total, now, &settings);

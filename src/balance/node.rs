@@ -211,10 +211,9 @@ impl NodeState {
     }
 
     /// A call of ours began that no reservation announced: adopted, or a leg that kamari itself placed.
-    pub fn on_call_started(&mut self, now: Duration) {
+    pub fn on_call_started(&mut self, _now: Duration) {
         self.started = self.started.wrapping_add(1);
         self.table.add_own(self.slot);
-        self.capacity.on_accepted(self.carried(), now, &self.settings);
     }
 
     /// A call of ours ended (of either kind).
@@ -232,9 +231,10 @@ impl NodeState {
     pub fn on_confirmed(&mut self, setup: Duration, now: Duration) {
         self.started = self.started.wrapping_add(1);
         self.table.confirm(self.slot);
-        self.capacity.on_accepted(self.carried(), now, &self.settings);
+        let sent = now.saturating_sub(setup);
+        self.capacity.on_accepted(self.carried(), sent, now, &self.settings);
         self.quality.on_setup(setup.as_secs_f64().max(1.0e-6), now, &self.settings);
-        if self.breaker.on_success(now) {
+        if self.breaker.on_success(sent, now) {
             self.ease_in(now);
         }
     }
