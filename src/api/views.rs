@@ -50,6 +50,8 @@ pub struct NodeView {
     pub sample_age_ms: Option<u64>,
     /// Round trip of its last ping, in milliseconds.
     pub round_trip_ms: Option<f64>,
+    /// The share of its processors that its Asterisk uses, smoothed, 0 to 1; absent when it cannot say.
+    pub cpu: Option<f64>,
     /// Its host's load average over one minute: an alarm, no measure of what it can take.
     pub load_average: Option<f64>,
     /// Asterisk's version, once it was read.
@@ -82,6 +84,7 @@ impl From<&NodeStatus> for NodeView {
             stress: node.stress,
             sample_age_ms: sample.map(|sample| sample.age_ms),
             round_trip_ms: sample.map(|sample| sample.round_trip_ms),
+            cpu: node.cpu,
             load_average: sample.and_then(|sample| sample.load_average).map(f64::from),
             version: node.version.clone(),
             asterisk_started_ms: node.started_unix_ms,

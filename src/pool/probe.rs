@@ -27,7 +27,7 @@ pub(super) struct Figures {
     pub(super) calls: u32,
     /// The host's load average over one minute: an alarm for the operator, too slow to route by.
     pub(super) load_average: Option<f32>,
-    /// The share of the host's processors that this Asterisk used since the last reading, 0 to 1.
+    /// The share of the processors it may run on that this Asterisk used since the last reading, 0 to 1.
     pub(super) cpu: Option<f32>,
 }
 
@@ -71,8 +71,8 @@ pub(super) async fn read(ari: &AriClient, context: &str, probe: &mut Probe) -> R
 impl Cpu {
     async fn read(&mut self, ari: &AriClient) -> Option<f32> {
         if matches!(self, Self::Untried) {
-            let online = variable(ari, "CURL(file:///sys/devices/system/cpu/online)").await;
-            *self = match online.ok().and_then(|text| processors(&text)) {
+            let status = variable(ari, "CURL(file:///proc/self/status)").await;
+            *self = match status.ok().and_then(|text| processors(&text)) {
                 Some(processors) => Self::Known { processors, last: None },
                 None => Self::Absent,
             };
@@ -94,13 +94,14 @@ impl Cpu {
     }
 }
 
-/// How many processors a list such as `0-3,6` names.
-fn processors(online: &str) -> Option<u32> {
+/// How many processors the process may run on, by its `/proc/<pid>/status`: a list such as `0-3,6`.
+fn processors(status: &str) -> Option<u32> {
+    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
     let count = |part: &str| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         last.parse::<u32>().ok()?.checked_add(1)?.checked_sub(first.parse().ok()?)
     };
-    online.trim().split(',').map(count).sum::<Option<u32>>().filter(|sum| *sum > 0)
+    allowed.trim().split(',').map(count).sum::<Option<u32>>().filter(|sum| *sum > 0)
 }
 
 /// User and system time of the process whose `/proc/<pid>/stat` this is, in ticks: fields 14 and 15 of proc(5), counted
@@ -145,12 +146,14 @@ mod tests {
 
     #[test]
     fn processors_are_counted_from_the_kernels_list() {
-        for (list, count) in [("0", 1), ("0-1\n", 2), ("0-3,6,8-9", 7)] {
-            assert_eq!(processors(list), Some(count), "{list}");
+        let status = |list: &str| format!("Name:\tasterisk\nCpus_allowed:\t3\nCpus_allowed_list:\t{list}\nx:\t1\n");
+        for (list, count) in [("0", 1), ("0-1", 2), ("0-3,6,8-9", 7)] {
+            assert_eq!(processors(&status(list)), Some(count), "{list}");
         }
         for nonsense in ["", "x", "3-1", "0-", "0-4294967295"] {
-            assert_eq!(processors(nonsense), None, "{nonsense}");
+            assert_eq!(processors(&status(nonsense)), None, "{nonsense}");
         }
+        assert_eq!(processors("0-1"), None);
     }
 
     #[test]

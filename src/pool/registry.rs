@@ -467,7 +467,10 @@ impl Registry {
             }
             Report::Round(result) => self.round(&name, slot, result, now),
             Report::SocketDown(trouble) => {
-                self.check_failed(&name, &trouble);
+                // Of a node that is down the rounds tell; each further attempt at its socket would only repeat them.
+                if self.nodes.get(&name).is_some_and(|node| node.availability() != Availability::Down) {
+                    self.check_failed(&name, &trouble);
+                }
             }
             Report::TakenOver { until_retry } => {
                 let seconds = until_retry.as_secs();

@@ -42,15 +42,22 @@ pub(super) struct Trouble {
 impl Trouble {
     pub(super) fn of(check: &str, error: &AriError) -> Self {
         match error.connect_failure() {
-            Some(failure) => Self { reason: format!("{check}: {failure}"), definite: is_definite(&failure) },
+            Some(failure) => Self::named(check, &failure),
             None => Self { reason: format!("{check}: {error}"), definite: false },
         }
+    }
+
+    /// What is wrong with the node as a whole is said in the same words whichever check met it.
+    fn named(check: &str, failure: &ConnectFailure) -> Self {
+        let definite = is_definite(failure);
+        let whole = definite && !matches!(failure, ConnectFailure::Garbage(_));
+        Self { reason: if whole { failure.to_string() } else { format!("{check}: {failure}") }, definite }
     }
 }
 
 impl From<&ConnectFailure> for Trouble {
     fn from(failure: &ConnectFailure) -> Self {
-        Self { reason: format!("event socket: {failure}"), definite: is_definite(failure) }
+        Self::named("event socket", failure)
     }
 }
 
