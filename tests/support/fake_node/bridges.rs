@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use axum::extract::{Path, State as Extract};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::channels::when_silent;
 use super::playbacks;
@@ -177,11 +177,4 @@ pub(crate) async fn set_variables(Extract(shared): Node, Path(id): Path<String>,
     let bridge = find(&mut state, &id)?;
     bridge.variables.extend(params.variables().into_iter().map(|(name, value, _)| (name, value)));
     done()
-}
-
-impl Bridge {
-    /// Its variables as a body shows them.
-    pub fn variables_json(&self) -> Value {
-        Value::Object(self.variables.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<Map<_, _>>())
-    }
 }

@@ -201,8 +201,7 @@ impl FakeNode {
         self.shared.lock().send_frame(app, frame.into());
     }
 
-    /// Holds events back from now on, or lets them go in the order that `order` gives to those held: reordering by a bad network
-    /// path cannot happen on TCP, but between a response and its events it does.
+    /// Holds events back from now on, or lets them go: requests are answered before, after or between the events they cause.
     pub fn hold_events(&self, hold: bool) {
         self.shared.lock().hold_events(hold);
     }
