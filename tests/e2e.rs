@@ -16,6 +16,8 @@ mod kamari_away;
 mod node_lost;
 #[path = "e2e/pool_changes.rs"]
 mod pool_changes;
+#[path = "e2e/rooms.rs"]
+mod rooms;
 #[path = "e2e/spread.rs"]
 mod spread;
 #[path = "e2e/stage.rs"]

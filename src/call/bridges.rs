@@ -8,6 +8,10 @@ use super::saved::{self, Saved};
 use crate::ari::AriError;
 use crate::ari::rest::bridges::{AddChannel, CreateBridge};
 
+/// Mixing, and never by handing RTP through from one channel to the other: such a bridge of two lost one direction when a
+/// relay leg took the place of another (seen on 22.10).
+const BRIDGE_TYPE: &str = "mixing,proxy_media";
+
 /// Whether a channel could be put into a bridge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entered {
@@ -21,7 +25,7 @@ impl Core {
     /// Creates a mixing bridge. One that is there already is taken up.
     pub(super) async fn create_bridge(&self, id: &str, name: &str) -> Result<(), CallError> {
         let (id, name) = (id.to_owned(), name.to_owned());
-        let create = CreateBridge { kind: Some("mixing".to_owned()), name: Some(name), ..CreateBridge::default() };
+        let create = CreateBridge { kind: Some(BRIDGE_TYPE.to_owned()), name: Some(name), ..CreateBridge::default() };
         match self.request(|ari| async move { ari.bridges().create_with_id(&id, &create).await }).await {
             Err(CallError::Ari(AriError::Status { status: 409, .. })) => Ok(()),
             other => other.map(|_| ()),
@@ -52,7 +56,7 @@ impl Core {
     pub(super) async fn enter_bridge(&self, id: &str, others: &[&str]) -> Result<Entered, CallError> {
         let mut channel = vec![self.channel.as_ref().to_owned()];
         channel.extend(others.iter().map(|&other| other.to_owned()));
-        let (bridge, add) = (id.to_owned(), AddChannel { channel, ..AddChannel::default() });
+        let (bridge, add) = (id.to_owned(), entry(channel));
         // The bridge may be what is gone, so the answer is not to be taken for the caller's hang-up unheard.
         let added = self
             .command(|ari| async move {
@@ -121,6 +125,12 @@ impl Core {
         let (channel, name) = (Arc::clone(&self.channel), name.to_owned());
         self.command(|ari| async move { ari.channels().set_variable(&channel, &name, &value).await }).await
     }
+}
+
+/// What puts channels into a bridge. Who is in it is not told to the phones: Asterisk would re-INVITE every one of them
+/// whenever somebody comes.
+pub(super) fn entry(channel: Vec<String>) -> AddChannel {
+    AddChannel { channel, inhibit_connected_line_updates: Some(true), ..AddChannel::default() }
 }
 
 /// What was saved last, part by part.

@@ -17,12 +17,12 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::super::bridges::entry;
 use super::super::error::CallError;
 use super::super::handler::remove_channel;
 use super::super::ids::Kind;
 use super::super::runtime::Shared;
 use super::super::site::{Leg, LegPhase, Site, Target};
-use crate::ari::rest::bridges::AddChannel;
 use crate::ari::rest::channels::{Create, Dial};
 
 /// What every token begins with.
@@ -165,7 +165,7 @@ impl<'a> Ends<'a> {
         };
         away.ari.channels().create(&create).await?;
         entered(&self.away_leg).await?;
-        away.ari.bridges().add_channel(&self.away.bridge, &only(&self.away_channel)).await?;
+        away.ari.bridges().add_channel(&self.away.bridge, &entry(vec![self.away_channel.clone()])).await?;
         let dial = Dial { timeout: Some(SET_UP.as_secs() as u32), ..Dial::default() };
         away.ari.channels().dial(&self.away_channel, &dial).await?;
 
@@ -178,7 +178,7 @@ impl<'a> Ends<'a> {
         };
         self.home_channel = Some(channel.clone());
         home.ari.channels().answer(&channel).await?;
-        home.ari.bridges().add_channel(&self.home.bridge, &only(&channel)).await?;
+        home.ari.bridges().add_channel(&self.home.bridge, &entry(vec![channel.clone()])).await?;
         Ok(())
     }
 
@@ -205,10 +205,6 @@ impl<'a> Ends<'a> {
             side.site.forget(&channel);
         }
     }
-}
-
-fn only(channel: &str) -> AddChannel {
-    AddChannel { channel: vec![channel.to_owned()], ..AddChannel::default() }
 }
 
 /// Waits until a channel that was created is in the application.
