@@ -161,6 +161,18 @@ fn the_api_is_documented() {
     write_or_compare(&path, &now, &made, &made);
 }
 
+/// Every path that the router has is in the document; `tests/operator.rs` asks for each path of the document.
+#[test]
+fn every_route_is_in_the_document() {
+    let router = std::fs::read_to_string(root().join("src/api/router.rs")).expect("the router");
+    let document: serde_json::Value =
+        serde_json::from_str(&kamari::api::document().expect("a document")).expect("JSON");
+    let documented: BTreeSet<&str> = document["paths"].as_object().expect("paths").keys().map(String::as_str).collect();
+    let paths = router.split(".route(").skip(1).filter_map(|rest| rest.split('"').nth(1));
+    let missing: Vec<&str> = paths.filter(|path| *path != "/openapi.json" && !documented.contains(path)).collect();
+    assert!(missing.is_empty(), "routed and not documented: {missing:?}");
+}
+
 /// Every series that there can be, judged by Prometheus' own linter.
 #[test]
 fn promtool_finds_nothing_to_complain_of() {

@@ -31,6 +31,13 @@ async fn with_no_settings_at_all_it_answers_and_rejects() {
     assert_eq!((status, &answer["routes"], &answer["reject"]["code"]), (200, &json!([]), &json!(503)));
     assert_eq!(kamari.ask("/v1/route?user=600").await.0, 400);
     assert!(kamari.cli(&["list"], "node").expect("an empty pool").contains("The pool is empty"));
+    let document = kamari.json("/openapi.json").await;
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        for method in operations.as_object().expect("operations").keys() {
+            let (status, text) = kamari.send(method, &path.replace("{name}", "x").replace("{id}", "x")).await;
+            assert!(status != 405 && !text.contains("there is no path"), "{method} {path}: {status} {text}");
+        }
+    }
     assert!(kamari.terminate().await.success());
 }
 
@@ -226,6 +233,8 @@ async fn sigterm_lets_calls_end_and_a_second_one_leaves_them_up() {
     })
     .await;
     kamari.terminate_signal();
+    until("readyz says no", async || (kamari.get("/readyz").await.0 == 503).then_some(())).await;
+    // Two signals at once would count as one.
     kamari.terminate_signal();
     kamari.ended().await;
 }

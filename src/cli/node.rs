@@ -243,6 +243,7 @@ fn details(node: &NodeView) -> String {
             format!("{} calls{}", node.capacity, if node.configured_capacity.is_some() { "" } else { " (not set)" }),
         ),
         ("stress", format!("{:.3}", node.stress)),
+        ("cpu", or_dash(node.cpu.map(|cpu| format!("{:.0} %", cpu * 100.0)))),
         ("load average", or_dash(node.load_average.map(|load| format!("{load:.2}")))),
         ("round trip", or_dash(node.round_trip_ms.map(|time| format!("{time:.2} ms")))),
         ("last reading", or_dash(node.sample_age_ms.map(|age| format!("{age} ms ago")))),

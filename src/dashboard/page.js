@@ -73,9 +73,10 @@ function nodeRow(node) {
   row.append(load);
   for (const count of [node.calls, node.reserved, node.foreign, Math.round(node.capacity)]) row.append(cell(String(count), "n"));
   row.append(cell(node.stress.toFixed(2), "n"));
+  row.append(cell(node.cpu == null ? "–" : `${Math.round(node.cpu * 100)} %`, "n"));
   row.append(cell(node.load_average == null ? "–" : node.load_average.toFixed(2), "n"));
   row.append(cell(node.round_trip_ms == null ? "–" : `${node.round_trip_ms.toFixed(1)} ms`, "n"));
-  row.append(cell(node.version || "–", "text"));
+  row.append(cell((node.version || "–").split("+")[0], "text"));
   return row;
 }
 

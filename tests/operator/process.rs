@@ -169,6 +169,17 @@ impl Kamari {
         (status, kind, serde_json::from_str(&response.text().await.expect("a body")).unwrap_or(Value::Null))
     }
 
+    /// Status and beginning of the text of a request without a body.
+    pub(crate) async fn send(&self, method: &str, path: &str) -> (u16, String) {
+        let method = method.to_uppercase().parse().expect("a method");
+        let request = self.http.request(method, format!("http://{}{path}", self.api));
+        let mut response = request.send().await.expect("an answer");
+        let status = response.status().as_u16();
+        // A stream has no end to wait for, and may have no beginning yet.
+        let begins = if status == 200 { None } else { response.chunk().await.expect("a body") };
+        (status, String::from_utf8_lossy(&begins.unwrap_or_default()).into_owned())
+    }
+
     /// Waits until the series has this value.
     pub(crate) async fn metric(&self, series: &str, value: f64) {
         until(&format!("{series} is {value}"), async || {
@@ -186,7 +197,9 @@ impl Kamari {
 
     /// The stream of changes.
     pub(crate) async fn events(&self) -> Events {
-        let response = self.http.get(format!("http://{}/v1/events", self.api)).send().await.expect("a stream");
+        // Each piece is waited for with patience; the whole may last.
+        let request = self.http.get(format!("http://{}/v1/events", self.api)).timeout(PATIENCE * 10);
+        let response = request.send().await.expect("a stream");
         assert_eq!(response.status(), 200);
         Events { response, read: String::new() }
     }
@@ -208,7 +221,8 @@ impl Kamari {
     /// Waits for the end of the process.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("it runs");
-        timeout(PATIENCE, child.wait()).await.expect("it ends").expect("waited")
+        let ended = timeout(PATIENCE, child.wait()).await;
+        ended.unwrap_or_else(|_| panic!("kamari does not end; its log:\n{}", self.log())).expect("waited")
     }
 
     /// SIGTERM, unless it has ended, and the end of the process.
@@ -246,6 +260,6 @@ impl Events {
 
     /// Reads until the stream ends.
     pub(crate) async fn end(mut self) {
-        while timeout(PATIENCE, self.response.chunk()).await.expect("it ends").expect("the stream holds").is_some() {}
+        while timeout(PATIENCE, self.response.chunk()).await.expect("the stream ends").expect("it holds").is_some() {}
     }
 }
