@@ -50,7 +50,7 @@ pub struct NodeView {
     pub sample_age_ms: Option<u64>,
     /// Round trip of its last ping, in milliseconds.
     pub round_trip_ms: Option<f64>,
-    /// The share of its processors that its Asterisk uses, smoothed, 0 to 1; absent when it cannot say.
+    /// The share of its processors that its Asterisk used between the last two readings, 0 to 1; absent when it cannot say.
     pub cpu: Option<f64>,
     /// Its host's load average over one minute: an alarm, no measure of what it can take.
     pub load_average: Option<f64>,

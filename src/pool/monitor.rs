@@ -148,6 +148,8 @@ enum Events {
 enum End {
     Stopped,
     TakenOver,
+    /// The socket's task ended without a word, which only a panic does.
+    SocketGone,
 }
 
 impl Monitor {
@@ -183,10 +185,20 @@ impl Monitor {
         {
             tracing::error!(node = %self.link.name, %error, "the node's former monitor had panicked");
         }
-        while let End::TakenOver = self.hear().await {
-            self.stand_aside().await;
-            if self.stop.is_cancelled() {
-                return; // what is on the node is another's
+        loop {
+            match self.hear().await {
+                End::Stopped => break,
+                End::TakenOver => {
+                    self.stand_aside().await;
+                    if self.stop.is_cancelled() {
+                        return; // what is on the node is another's
+                    }
+                }
+                End::SocketGone => {
+                    tracing::error!(node = %self.link.name, "the event socket's task ended; starting another");
+                    self.tell_down("the event socket is being opened anew");
+                    tokio::time::sleep(self.world.settings.poll_interval()).await;
+                }
             }
         }
         self.tell_down("the node is no longer watched");
@@ -208,8 +220,7 @@ impl Monitor {
                 () = stop.cancelled() => return End::Stopped,
                 item = socket.recv() => match item {
                     Some(SocketItem::Replaced) => return End::TakenOver,
-                    // The socket task ends by itself after `Replaced` only.
-                    None => return End::Stopped,
+                    None => return End::SocketGone,
                     Some(item) => {
                         if self.handle(item).await && rounds.is_empty() {
                             next.as_mut().reset(Instant::now());

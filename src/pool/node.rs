@@ -23,6 +23,7 @@ struct LastReading {
     round_trip: Duration,
     calls: Option<u32>,
     load_average: Option<f32>,
+    cpu: Option<f32>,
     probe: Option<String>,
 }
 
@@ -98,8 +99,12 @@ impl Node {
             round_trip: reading.round_trip,
             calls: load.map(|load| load.calls),
             load_average: load.and_then(|load| load.load_average),
+            cpu: load.and_then(|load| load.cpu),
             probe,
         });
+        if let Some(cpu) = load.and_then(|load| load.cpu) {
+            self.metrics.cpu.set(f64::from(cpu));
+        }
         self.metrics.round_trip.set(reading.round_trip.as_secs_f64());
     }
 
@@ -113,9 +118,6 @@ impl Node {
         self.metrics.foreign.set(i64::from(view.load.foreign));
         self.metrics.capacity.set(f64::from(view.capacity));
         self.metrics.stress.set(view.stress);
-        if let Some(cpu) = view.cpu {
-            self.metrics.cpu.set(cpu);
-        }
     }
 
     pub(super) fn status(&self, balancer: &Balancer, scores: &Scores, now: Duration) -> NodeStatus {
@@ -138,7 +140,7 @@ impl Node {
             commands_allowed: self.monitor.as_ref().is_some_and(Handle::commands_allowed),
             calls: NodeCalls { own: view.load.own, reserved: view.load.reserved, foreign: view.load.foreign },
             stress: view.stress,
-            cpu: view.cpu,
+            cpu: self.reading.as_ref().and_then(|reading| reading.cpu).map(f64::from),
             sample: self.reading.as_ref().map(|reading| NodeSample {
                 age_ms: u64::try_from(reading.at.elapsed().as_millis()).unwrap_or(u64::MAX),
                 round_trip_ms: reading.round_trip.as_secs_f64() * 1_000.0,
@@ -157,14 +159,13 @@ struct View {
     load: Load,
     capacity: u32,
     stress: f64,
-    cpu: Option<f64>,
     eligible: bool,
 }
 
 impl View {
     fn of(node: &Node, balancer: &Balancer, scores: &Scores, now: Duration) -> Self {
         let Some(state) = balancer.node(node.slot) else {
-            return Self { load: Load::default(), capacity: 0, stress: 0.0, cpu: None, eligible: false };
+            return Self { load: Load::default(), capacity: 0, stress: 0.0, eligible: false };
         };
         let (load, record) = (state.load(), scores.record(node.slot));
         let offered = matches!(record.class(), Class::Open | Class::Eased | Class::Trial);
@@ -173,7 +174,6 @@ impl View {
             load,
             capacity: state.learned_capacity(),
             stress: f64::from(record.stress(load.total() as f32)),
-            cpu: state.cpu(),
             eligible: offered && fresh && load.total() < record.limit(),
         }
     }

@@ -180,12 +180,11 @@ impl Registry {
                 Some(order) = self.orders.recv() => self.obey(order),
                 Some(reported) = self.reports.recv() => self.hear(reported),
                 () = routing.bell.notified() => {}
-                _ = tick.tick() => {}
+                _ = tick.tick() => self.watch_drains(),
                 _ = slow_tick.tick() => self.slow_tick(),
             }
             let now = self.now();
             self.standing_changed |= self.ledger.settle(&mut self.balancer, now);
-            self.watch_drains();
             if std::mem::take(&mut self.standing_changed) {
                 self.publish();
             }
@@ -394,8 +393,10 @@ impl Registry {
     }
 
     fn set_intent(&mut self, name: &NodeName, intent: Intent) -> Result<NodeStatus, PoolError> {
+        let now = self.now();
         let node = self.nodes.get_mut(name).ok_or_else(|| PoolError::Unknown(name.clone()))?;
         let from = std::mem::replace(&mut node.member.intent, intent);
+        let slot = node.slot;
         if let Some(monitor) = node.monitor.as_ref().filter(|one| intent == Intent::Active && !one.commands_allowed()) {
             monitor.take_back();
         }
@@ -405,6 +406,10 @@ impl Registry {
             self.say(PoolEvent::IntentChanged { node: name.clone(), from, to: intent });
             if intent == Intent::Disabled {
                 self.unwatch(name);
+                // Nobody hears of its calls any more.
+                if let Some(state) = self.balancer.node_mut(slot) {
+                    state.on_resync(0, now);
+                }
                 self.step(name, |lifecycle| lifecycle.fail(DISABLED));
             } else if from == Intent::Disabled {
                 let client = self.client(&spec)?;
@@ -487,6 +492,7 @@ impl Registry {
         match result {
             Ok(reading) => {
                 let calls = reading.load.as_ref().ok().map(|load| load.calls);
+                // CPU is shown and not yet routed by: that waits for a measurement on real nodes of unequal speed.
                 let sample = Sample { mark: reading.mark, calls, cpu: None, rtp_loss: None, rtp_jitter_ms: None };
                 if let Some(state) = self.balancer.node_mut(slot) {
                     state.on_sample(&sample, now);

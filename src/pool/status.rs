@@ -46,7 +46,7 @@ pub struct NodeStatus {
     pub calls: NodeCalls,
     /// How near its limit it is: 0 idle, 1 full.
     pub stress: f64,
-    /// The share of its processors that its Asterisk uses, smoothed, 0 to 1, if it can say.
+    /// The share of its processors that its Asterisk used between the last two readings, 0 to 1, if it can say.
     pub cpu: Option<f64>,
     /// What the last good round of checks read.
     pub sample: Option<NodeSample>,

@@ -116,3 +116,15 @@ async fn a_drained_node_gets_no_call_and_says_when_it_is_empty() {
     pool.pool.set_intent(&name("bad"), Intent::Active).await.expect("undrained");
     pool.until("bad", "it takes calls again", |status| status.eligible && !status.drained).await;
 }
+
+#[tokio::test]
+async fn a_node_that_can_say_how_busy_it_is_does() {
+    let (pool, node) = (TestPool::start(), FakeNode::start().await);
+    node.set_function("CURL(file:///proc/self/status)", "Name:\tasterisk\nCpus_allowed_list:\t0-3\n");
+    let stat = |ticks: u32| format!("39 (asterisk) S 1 39 39 0 -1 4194560 12210 0 66 0 {ticks} 0 0 0 20 0 42 0 380876");
+    node.set_function("CURL(file:///proc/self/stat)", &stat(0));
+    pool.add_up("ast1", &node).await;
+    pool.until("ast1", "it says that it is idle", |status| status.cpu == Some(0.0)).await;
+    node.set_function("CURL(file:///proc/self/stat)", &stat(1_000_000));
+    pool.until("ast1", "it says that it is busy", |status| status.cpu.is_some_and(|cpu| cpu > 0.0)).await;
+}
