@@ -4,7 +4,7 @@
 //! The same code answers Kamailio in the daemon and routes calls in the simulator.
 
 use super::scores::{Class, Record, Scores};
-use super::table::{LoadTable, Row, Slot};
+use super::table::{LoadTable, Slot};
 use rand::Rng;
 use std::time::Duration;
 
@@ -95,34 +95,30 @@ impl std::fmt::Display for Refusal {
 pub fn choose(scores: &Scores, table: &LoadTable, now: Duration, rng: &mut impl Rng) -> Ranked {
     let now_ms = now.as_millis().try_into().unwrap_or(u64::MAX);
     let seed = rng.next_u32();
-    let recent_ms = now_ms + scores.stale_after_ms / 2;
     let mut best = Best::new(scores.routes);
-    let (mut in_sight, mut recent) = (0_usize, 0_usize);
-    for (index, record, cell) in rows(scores, table) {
-        let fresh = cell.fresh_until_ms >= now_ms;
-        in_sight += usize::from(fresh & record.is_watched());
-        recent += usize::from(cell.fresh_until_ms >= recent_ms);
-        if cell.total >= record.limit || record.class >= Class::Ejected {
+    let mut in_sight = 0_usize;
+    for (index, (record, (total, fresh_until_ms))) in (0_u32..).zip(scores.records.iter().zip(table.scan())) {
+        let fresh = fresh_until_ms >= now_ms;
+        in_sight += usize::from(fresh & record.watched);
+        let score = record.stress((total + 1) as f32) + record.penalty;
+        // Nearly every node ends here: what follows only makes scores worse.
+        if score > best.worst || total >= record.limit || record.class >= Class::Ejected {
             continue;
         }
-        let mut score = record.stress((cell.total + 1) as f32) + record.penalty;
-        if record.class != Class::Open {
-            match record.class {
-                Class::Trial if !has_attempts(record, cell.attempts) => continue,
-                Class::Eased if !has_attempts(record, cell.attempts) => score += AFTER_OTHERS,
-                Class::Suspect => score += LAST_RESORT,
-                Class::Refusing => score += RATHER_THAN_NONE,
-                _ => {}
-            }
-        }
-        if !fresh {
-            score += LAST_RESORT;
-        }
-        best.offer(score, index, seed);
+        let last_resort = if fresh { 0.0 } else { LAST_RESORT };
+        let has_share = || has_attempts(record, table.attempts(Slot::new(index)));
+        let set_back = match record.class {
+            Class::Trial if !has_share() => continue,
+            Class::Eased if !has_share() => AFTER_OTHERS,
+            Class::Suspect => LAST_RESORT,
+            Class::Refusing => RATHER_THAN_NONE,
+            _ => 0.0,
+        };
+        best.offer(score + last_resort + set_back, index, seed);
     }
     // Before anybody is refused, the counts by which all are full must be recent: a late poll says that ends of calls
     // may have gone unheard, too.
-    if 2 * in_sight < scores.offered || (best.len == 0 && 2 * recent < scores.offered) {
+    if 2 * in_sight < scores.offered || (best.len == 0 && !mostly_recent(scores, table, now_ms)) {
         return blind(
             scores,
             table,
@@ -143,16 +139,17 @@ pub fn choose(scores: &Scores, table: &LoadTable, now: Duration, rng: &mut impl 
 /// take part.
 fn blind(scores: &Scores, table: &LoadTable, now_ms: u64, seed: u32, classes: &[Class]) -> Ranked {
     let mut drawn = Best::new(MAX_ROUTES);
-    for (index, record, _) in rows(scores, table).filter(|(_, record, _)| classes.contains(&record.class)) {
+    let named = (0_u32..).zip(scores.records.iter()).filter(|(_, record)| classes.contains(&record.class));
+    for (index, record) in named {
         // The least of exponential keys with rate `limit` is a draw in proportion to `limit`.
         let uniform = (tie_key(index, seed) as f32 + 1.0) / 4_294_967_297.0;
         drawn.offer(-uniform.ln() * record.per_call, index, seed);
     }
     let stress = |slot: Slot| {
-        let (record, cell) = (scores.record(slot), table.row(slot));
-        let sampled_ms = cell.fresh_until_ms.saturating_sub(scores.stale_after_ms);
+        let record = scores.record(slot);
+        let sampled_ms = (table.fresh_until(slot).as_millis() as u64).saturating_sub(scores.stale_after_ms);
         let unseen_s = now_ms.saturating_sub(sampled_ms).min(UNSEEN_MAX_MS) as f32 / 1_000.0;
-        let guess = cell.total as f32 * (-scores.churn * unseen_s).exp();
+        let guess = table.load(slot).total() as f32 * (-scores.churn * unseen_s).exp();
         record.stress(guess + 1.0) + record.penalty
     };
     let mut ranked = drawn.ranked();
@@ -161,8 +158,11 @@ fn blind(scores: &Scores, table: &LoadTable, now_ms: u64, seed: u32, classes: &[
     ranked
 }
 
-fn rows<'a>(scores: &'a Scores, table: &'a LoadTable) -> impl Iterator<Item = (u32, &'a Record, Row)> {
-    (0_u32..).zip(scores.records.iter().zip(table.rows())).map(|(index, (record, cell))| (index, record, cell))
+/// Whether at least half of the nodes were polled in the younger half of the time that keeps them fresh.
+fn mostly_recent(scores: &Scores, table: &LoadTable, now_ms: u64) -> bool {
+    let since_ms = now_ms + scores.stale_after_ms / 2;
+    let recent = table.scan().take(scores.slots()).filter(|&(_, fresh_until_ms)| fresh_until_ms >= since_ms).count();
+    2 * recent >= scores.offered
 }
 
 /// Whether the node has not yet had its share of attempts.
@@ -203,6 +203,8 @@ struct Best {
     slot: [Slot; MAX_ROUTES],
     len: usize,
     wanted: usize,
+    /// The score that a node must not exceed to be kept.
+    worst: f32,
 }
 
 impl Best {
@@ -213,13 +215,14 @@ impl Best {
             slot: [Slot::new(0); MAX_ROUTES],
             len: 0,
             wanted: wanted.clamp(1, MAX_ROUTES),
+            worst: f32::INFINITY,
         }
     }
 
     /// Takes the node in if it beats the worst kept so far. Nearly always it does not, and that is one comparison.
     #[inline]
     fn offer(&mut self, score: f32, index: u32, seed: u32) {
-        if self.len == self.wanted && score > self.score[self.len - 1] {
+        if score > self.worst {
             return;
         }
         self.insert(score, tie_key(index, seed), Slot::new(index));
@@ -239,6 +242,9 @@ impl Best {
         self.score[at] = score;
         self.tie[at] = tie;
         self.slot[at] = slot;
+        if self.len == self.wanted {
+            self.worst = self.score[self.len - 1];
+        }
     }
 
     fn ranked(&self) -> Ranked {

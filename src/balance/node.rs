@@ -355,6 +355,7 @@ impl NodeState {
         Record {
             limit,
             class,
+            watched: !matches!(class, Class::Suspect | Class::Lost),
             attempts_until,
             per_call: 1.0 / limit as f32,
             cpu_base,

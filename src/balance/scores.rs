@@ -35,9 +35,11 @@ pub struct Record {
     /// Calls that it may carry, reservations and foreign calls included; 0 when it takes no new call at all.
     pub(super) limit: u32,
     pub(super) class: Class,
+    /// Expected to be seen: neither suspect nor lost, and not withheld.
+    pub(super) watched: bool,
     /// The slot's count of attempts at which an eased or tried node has had its share.
     pub(super) attempts_until: u32,
-    /// One over `limit`.
+    /// One over `limit`; infinite when that is 0.
     pub(super) per_call: f32,
     /// Stress from CPU: at no calls, and per call.
     pub(super) cpu_base: f32,
@@ -53,8 +55,9 @@ impl Record {
     pub(super) const WITHHELD: Self = Self {
         limit: 0,
         class: Class::Withheld,
+        watched: false,
         attempts_until: 0,
-        per_call: 0.0,
+        per_call: f32::INFINITY,
         cpu_base: 0.0,
         cpu_per_call: 0.0,
         rate: 0.0,
@@ -76,16 +79,11 @@ impl Record {
         self.penalty
     }
 
-    /// Its node is expected to be seen: it is neither suspect nor lost, and not withheld.
-    #[inline]
-    pub(super) fn is_watched(&self) -> bool {
-        !matches!(self.class, Class::Suspect | Class::Lost | Class::Withheld)
-    }
-
     /// How close it is to its nearest limit with `total` calls on it: 0 idle, 1 at the limit of calls, CPU or call rate.
     #[inline]
     pub fn stress(&self, total: f32) -> f32 {
-        (total * self.per_call).max(self.cpu_base + total * self.cpu_per_call).max(self.rate)
+        let greater = |a: f32, b: f32| if a > b { a } else { b };
+        greater(greater(total * self.per_call, self.cpu_base + total * self.cpu_per_call), self.rate)
     }
 }
 

@@ -80,24 +80,6 @@ struct Cell {
     attempts: AtomicU32,
 }
 
-impl Cell {
-    fn row(&self) -> Row {
-        Row {
-            total: Load::from_word(self.load.load(Relaxed)).total(),
-            attempts: self.attempts.load(Relaxed),
-            fresh_until_ms: self.fresh_until_ms.load(Relaxed),
-        }
-    }
-}
-
-/// What the choice reads of one node.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Row {
-    pub(super) total: u32,
-    pub(super) attempts: u32,
-    pub(super) fresh_until_ms: u64,
-}
-
 /// The load of all nodes, indexed by slot. Fixed in size, so that it never moves under a reader.
 #[derive(Debug)]
 pub struct LoadTable {
@@ -132,14 +114,11 @@ impl LoadTable {
         Duration::from_millis(ms)
     }
 
-    /// One node's row.
-    pub(super) fn row(&self, slot: Slot) -> Row {
-        self.cells.get(slot.index()).map_or(Row::default(), Cell::row)
-    }
-
-    /// Every node's row, in slot order: what the choice scans.
-    pub(super) fn rows(&self) -> impl Iterator<Item = Row> {
-        self.cells.iter().map(Cell::row)
+    /// Every node's total of calls and freshness bound in milliseconds, in slot order: what the choice scans.
+    pub(super) fn scan(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.cells
+            .iter()
+            .map(|cell| (Load::from_word(cell.load.load(Relaxed)).total(), cell.fresh_until_ms.load(Relaxed)))
     }
 
     /// Promises one more call to the node unless it then would have more than `limit` calls, or more attempts than
