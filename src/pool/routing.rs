@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::name::{CallId, NodeName};
 use super::reservation::{Failure, Held, Insert, Made, Reservations};
 use super::snapshot::{Snapshot, Target};
-use crate::balance::{self, LoadTable, Placement, Slot};
+use crate::balance::{self, Balancer, LoadTable, Placement, Slot};
 
 /// SIP 487: the caller cancelled.
 const REQUEST_TERMINATED: u16 = 487;
@@ -68,6 +68,17 @@ impl Routed {
     }
 }
 
+/// The notes of a routing without a registry.
+#[derive(Debug)]
+pub struct StandaloneNotes(mpsc::UnboundedReceiver<Note>);
+
+impl StandaloneNotes {
+    /// Takes all notes, as the registry does at each tick. How many there were.
+    pub fn take(&mut self) -> usize {
+        std::iter::from_fn(|| self.0.try_recv().ok()).count()
+    }
+}
+
 /// Answers lookups. Shared by the lookup threads.
 #[derive(Debug)]
 pub struct Routing {
@@ -82,6 +93,23 @@ pub struct Routing {
 }
 
 impl Routing {
+    /// Answers from a pool without nodes behind it, as its balancer stands now: for benches. Promises are noted in the
+    /// returned queue, which takes the registry's place, and never expire.
+    pub fn standalone(balancer: &Balancer, targets: Vec<Target>, now: Duration) -> (Self, StandaloneNotes) {
+        let (notes, taken) = mpsc::unbounded_channel();
+        let targets = targets.into_iter().map(Some).collect();
+        let routing = Self {
+            snapshot: ArcSwap::from_pointee(Snapshot { scores: balancer.scores(now), targets }),
+            table: balancer.table(),
+            reservations: Reservations::new(usize::MAX),
+            notes,
+            bell: tokio::sync::Notify::new(),
+            epoch: Instant::now(),
+            reservation: Duration::from_secs(10),
+        };
+        (routing, StandaloneNotes(taken))
+    }
+
     /// How long a promise lasts when the call does not arrive.
     pub fn reservation(&self) -> Duration {
         self.reservation
