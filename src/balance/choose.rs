@@ -139,8 +139,11 @@ pub fn choose(scores: &Scores, table: &LoadTable, now: Duration, rng: &mut impl 
 /// take part.
 fn blind(scores: &Scores, table: &LoadTable, now_ms: u64, seed: u32, classes: &[Class]) -> Ranked {
     let mut drawn = Best::new(MAX_ROUTES);
-    let named = (0_u32..).zip(scores.records.iter()).filter(|(_, record)| classes.contains(&record.class));
-    for (index, record) in named {
+    for (index, (record, (total, fresh_until_ms))) in (0_u32..).zip(scores.records.iter().zip(table.scan())) {
+        // A node that is in sight after all and full is known to be full.
+        if !classes.contains(&record.class) || (fresh_until_ms >= now_ms && total >= record.limit) {
+            continue;
+        }
         // The least of exponential keys with rate `limit` is a draw in proportion to `limit`.
         let uniform = (tie_key(index, seed) as f32 + 1.0) / 4_294_967_297.0;
         drawn.offer(-uniform.ln() * record.per_call, index, seed);

@@ -14,6 +14,8 @@ mod capacity;
 mod choose;
 mod cpu;
 mod node;
+#[cfg(test)]
+mod properties;
 mod quality;
 mod ration;
 mod scores;
