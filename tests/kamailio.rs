@@ -502,11 +502,44 @@ fn the_world_may_call_by_tcp_and_may_not_command() {
         for method in ["core.kill", "cfg.set_now_int", "htable.flush", "dispatcher.reload", "dispatcher.listx", "x"] {
             assert!(exchange(door, &command(method), "HTTP/1.1 ").starts_with("HTTP/1.1 403"), "{method}");
         }
+        // A name given twice, of which the guard would read one and the server the other.
+        for smuggled in [
+            r#"{"jsonrpc":"2.0","id":1,"method":"cfg.list","method":"core.version"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"core.version","method":"cfg.list"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"Method":"cfg.list","method":"core.version"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"\u006dethod":"cfg.list","method":"core.version"}"#,
+        ] {
+            let text = format!("POST /RPC HTTP/1.1\r\nHost: k\r\nContent-Length: {}\r\n\r\n{smuggled}", smuggled.len());
+            assert!(exchange(door, &text, "HTTP/1.1 ").starts_with("HTTP/1.1 400"), "{smuggled}");
+        }
         let batch = "POST /RPC HTTP/1.1\r\nHost: kamailio\r\nContent-Length: 2\r\n\r\n[]";
         assert!(exchange(door, batch, "HTTP/1.1 ").starts_with("HTTP/1.1 400"));
         let elsewhere = command("core.version").replace("/RPC", "/other");
         assert!(exchange(door, &elsewhere, "HTTP/1.1 ").starts_with("HTTP/1.1 404"));
         assert_eq!(bench.caller.ask(&Request::invite(CALLED)).status(), Some(200));
+    });
+}
+
+#[test]
+fn our_own_sockets_are_no_way_to_be_believed() {
+    // The core address lies in the nodes' network, as in most sites.
+    on_each_with(&["SITE_NODES_NET=127.$B.0.0/23"], |bench| {
+        let victim = Agent::new(bench.lab.client_address(40), 5060, bench.lab.edge());
+        let (edge, core) = (bench.lab.edge(), bench.lab.core());
+        let uri = format!("sip:+1900@{}", victim.address());
+        // Through the edge to the core, which would believe that a node sends it on; and to the edge once more.
+        for turn in [core, edge] {
+            let routes = format!("Route: <sip:{edge};lr>, <sip:{turn};lr>");
+            let request = Request::new("BYE", &uri).with(&routes).in_dialog_of("t");
+            assert_eq!(bench.caller.ask(&request).status(), Some(403), "{routes}");
+            let straight = Request::new("BYE", &format!("sip:+1900@{turn}")).in_dialog_of("t");
+            let straight = straight.with(&format!("Route: <sip:{edge};lr>"));
+            assert!(matches!(bench.caller.ask(&straight).status(), Some(403 | 404)), "{}", straight.uri);
+        }
+        let elsewhere = format!("sip:x@{};maddr={}", bench.nodes[0].address(), bench.lab.client_address(40));
+        let by_maddr = Request::new("BYE", &elsewhere).with(&bench.own_routes()).in_dialog_of("t");
+        assert_eq!(bench.caller.ask(&by_maddr).status(), Some(403));
+        assert_eq!(victim.received(), 0);
     });
 }
 

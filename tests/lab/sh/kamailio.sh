@@ -3,7 +3,7 @@
 # kamailio VERSION [OPTION...]: starts Kamailio (6.1 or 5.6) and returns when it answers. An option is NAME=VALUE for a
 # setting of site.cfg, WITH_X to switch a part on, or NODES=N,N,... for nodes that the dispatcher's list begins with.
 kamailio() {
-    local version=$1 from path dir=$RUN/kamailio option n
+    local version=$1 from path dir=$RUN/kamailio option value n
     shift
     case $version in
     6.1) from=forky ;;
@@ -29,7 +29,8 @@ kamailio() {
     for option in "$@"; do
         case $option in
         NODES=*) for n in $(tr , ' ' <<<"${option#*=}"); do echo "1 sip:$(node_address "$n"):5060 0" >>"$dir/dispatcher.list"; done ;;
-        *=*) site "${option%%=*}" "${option#*=}" ;;
+        # $B in a value stands for this lab's second octet.
+        *=*) value=${option#*=} && site "${option%%=*}" "${value//\$B/$B}" ;;
         *) site "$option" '' ;;
         esac
     done
