@@ -10,6 +10,7 @@
 mod body;
 mod calls;
 mod events;
+mod guard;
 mod health;
 mod nodes;
 mod openapi;

@@ -2,9 +2,11 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{HeaderValue, StatusCode, Uri, header};
@@ -12,12 +14,13 @@ use tokio::net::TcpListener;
 
 use super::problem::Problem;
 use super::state::ApiState;
-use super::{calls, events, health, nodes, openapi};
+use super::{calls, events, guard, health, nodes, openapi};
 use crate::dashboard;
 
 /// All paths of the API.
 pub fn router(state: ApiState) -> Router {
     let limit = state.settings.max_body_bytes;
+    let guarded = Arc::clone(&state.settings);
     Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -40,6 +43,7 @@ pub fn router(state: ApiState) -> Router {
             )
         })
         .layer(DefaultBodyLimit::max(limit))
+        .layer(from_fn_with_state(guarded, guard::guard))
         .with_state(state)
 }
 
