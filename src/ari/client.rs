@@ -23,7 +23,7 @@ use super::target::AriTarget;
 use super::tls;
 use crate::invalid::Invalid;
 
-/// The longest message of a refusal that is kept, in characters.
+/// The longest message of a refusal, or of what is wrong with an answer, that is kept, in characters.
 const MESSAGE_LIMIT: usize = 200;
 
 /// A client of one node's ARI. A clone is cheap and shares the connections.
@@ -122,7 +122,10 @@ impl AriClient {
     pub(super) async fn fetch<T: DeserializeOwned>(&self, request: Request) -> Result<T, AriError> {
         let operation = request.operation.name;
         let decode = |body: Vec<u8>| {
-            serde_json::from_slice(&body).map_err(|error| AriError::Garbled { operation, reason: error.to_string() })
+            serde_json::from_slice(&body).map_err(|error| AriError::Garbled {
+                operation,
+                reason: error.to_string().chars().take(MESSAGE_LIMIT).collect(),
+            })
         };
         self.send(request, decode).await
     }

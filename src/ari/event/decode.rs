@@ -27,15 +27,22 @@ pub(super) struct Envelope {
 
 /// The longest event type that is repeated in an error, in characters.
 const TYPE_LIMIT: usize = 80;
+/// The longest reason that is kept, in characters.
+const REASON_LIMIT: usize = 200;
 
 pub(super) fn decode(frame: &[u8]) -> Result<Event, DecodeError> {
-    let kind = event_type(frame).map_err(|error| DecodeError { event_type: None, reason: error.to_string() })?;
+    let kind = event_type(frame).map_err(|error| DecodeError { event_type: None, reason: shown(&error) })?;
     let (envelope, event) = EventKind::decode(&kind, frame).map_err(|error| DecodeError {
         event_type: Some(kind.chars().take(TYPE_LIMIT).collect()),
-        reason: error.to_string(),
+        reason: shown(&error),
     })?;
     let Envelope { application, timestamp, asterisk_id, extra } = envelope;
     Ok(Event { application, timestamp, asterisk_id, kind: event, extra })
+}
+
+/// What is wrong, shortened: the library repeats whole strings of the frame, which are a log line's length at most here.
+fn shown(error: &serde_json::Error) -> String {
+    error.to_string().chars().take(REASON_LIMIT).collect()
 }
 
 /// The frame's `type`. Asterisk writes it first in nearly every event, where it is found without parsing.
@@ -165,6 +172,12 @@ mod tests {
         assert!(refusal(&stasis_start("{}")).starts_with("StasisStart that cannot be read: missing field `id`"));
         assert!(refusal("{}").starts_with("a frame that cannot be read: missing field `type`"));
         assert!(refusal("<html>").starts_with("a frame that cannot be read: expected value"));
+    }
+
+    #[test]
+    fn a_refusal_does_not_repeat_the_frame() {
+        let frame = stasis_start(&format!("\"{}\"", "x".repeat(100_000)));
+        assert!(Event::decode(frame.as_bytes()).expect_err("no event").reason.len() <= 200);
     }
 
     #[test]

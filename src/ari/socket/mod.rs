@@ -126,7 +126,7 @@ async fn read(mut connection: Connection, mut liveness: Liveness, outbox: &mut O
                         Ok(event) => {
                             let stamped = event.timestamp.as_ref().and_then(super::wire::Timestamp::unix_ms);
                             observer.event(stamped, !matches!(event.kind, EventKind::Unknown(_)));
-                            outbox.offer(SocketItem::Event(Arc::new(event)));
+                            outbox.offer(SocketItem::Event(Arc::new(event)), text.len());
                         }
                         Err(error) => undecodable(error, outbox, observer),
                     },
@@ -164,7 +164,8 @@ async fn read(mut connection: Connection, mut liveness: Liveness, outbox: &mut O
 
 fn undecodable(error: DecodeError, outbox: &mut Outbox, observer: &dyn Observer) {
     observer.undecodable();
-    outbox.offer(SocketItem::Undecodable(error));
+    let size = error.reason.len();
+    outbox.offer(SocketItem::Undecodable(error), size);
 }
 
 /// Why an open socket broke.
