@@ -86,6 +86,11 @@ enum Fault {
     None,
 }
 
+/// Whether this SIP code stands for a node that did not answer at all.
+pub const fn is_silence(code: u16) -> bool {
+    matches!(Fault::of(code), Fault::Silent)
+}
+
 impl Fault {
     const fn of(code: u16) -> Self {
         match code {
@@ -244,15 +249,21 @@ impl NodeState {
         self.table.give_back(self.slot);
     }
 
-    /// A reservation made at `reserved_at` was never confirmed in its time. A failure of the node, if it was in sight:
-    /// otherwise the call may well be there, and is counted as such until the node can be asked.
-    pub fn on_expired(&mut self, reserved_at: Duration, now: Duration) {
+    /// A reservation was never confirmed in its time. No failure of the node, of which Kamailio would have told: callers
+    /// who cancel at once, or whose request the node refuses before its dialplan (no common codec), are never seen there,
+    /// and anybody can be such a caller. If the node is out of sight, the call may well be there, and is counted as such
+    /// until the node can be asked.
+    pub fn on_expired(&mut self, now: Duration) {
         if self.standing != Standing::Up || self.table.fresh_until(self.slot) < now {
             self.table.confirm(self.slot);
             return;
         }
         self.table.give_back(self.slot);
-        self.on_failure(Fault::Silent, reserved_at, now);
+    }
+
+    /// It said nothing to a call sent to it at `sent`, which another node then took. The reservation was given back.
+    pub fn on_silence(&mut self, sent: Duration, now: Duration) {
+        self.on_failure(Fault::Silent, sent, now);
     }
 
     /// Kamailio reported the SIP code with which the node failed a call that was not seen to start there.

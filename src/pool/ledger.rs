@@ -42,7 +42,11 @@ impl Ledger {
                     self.metrics.reservations_released.inc();
                 }
                 Note::Failed { slot, code, promised_at } => {
-                    tell(balancer, slot, |node| node.on_outcome(code, promised_at, now));
+                    match code {
+                        Some(code) => tell(balancer, slot, |node| node.on_outcome(code, promised_at, now)),
+                        None if promised_at.is_some() => tell(balancer, slot, |node| node.on_released(now)),
+                        None => {}
+                    }
                     self.metrics.reservations_released.inc_by(u64::from(promised_at.is_some()));
                     changed = true;
                 }
@@ -51,7 +55,7 @@ impl Ledger {
         while self.pending.front().is_some_and(|made| made.at + self.routing.reservation <= now) {
             let Some(made) = self.pending.pop_front() else { break };
             if self.routing.reservations.expire(made.call_id.as_str(), made.serial) {
-                tell(balancer, made.slot, |node| node.on_expired(made.at, now));
+                tell(balancer, made.slot, |node| node.on_expired(now));
                 self.metrics.reservations_expired.inc();
                 changed = true;
             }
@@ -62,7 +66,12 @@ impl Ledger {
     /// A call of ours began on the node at `slot`.
     pub(super) fn started(&self, balancer: &mut Balancer, slot: Slot, call_id: Option<&str>, now: Duration) {
         let reservations = &self.routing.reservations;
-        match call_id.map_or(Arrival::Unannounced, |call_id| reservations.arrived(call_id, slot, now)) {
+        let (arrival, silent) =
+            call_id.map_or((Arrival::Unannounced, vec![]), |call_id| reservations.arrived(call_id, slot, now));
+        for (other, since) in silent {
+            tell(balancer, other, |node| node.on_silence(since, now));
+        }
+        match arrival {
             Arrival::Confirmed(setup) => {
                 tell(balancer, slot, |node| node.on_confirmed(setup, now));
                 self.metrics.reservations_confirmed.inc();

@@ -7,6 +7,9 @@
 //! Who changes what: lookup threads add promises and move failed ones; everything else is done by the registry. The
 //! *counts* live in the balancer's load table; this table only says whose they are.
 //!
+//! A node's **silence** on a call is held against it only once another node has taken that call: a stranger can write a
+//! request that every node drops, and each call of that kind would else take nodes out of service.
+//!
 //! Invariants: the map is bounded and never iterated on the lookup path; no guard of it outlives a method.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,7 +19,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
 use super::name::CallId;
-use crate::balance::{Ranked, Slot};
+use crate::balance::{MAX_ROUTES, Ranked, Slot};
 
 /// The answer that a Call-ID holds.
 #[derive(Debug, Clone, Copy)]
@@ -50,8 +53,42 @@ struct Promise {
     phase: Phase,
     /// When the node that has the promise was named, since the pool's epoch.
     at: Duration,
+    /// Nodes of the answer that were silent, by their places in it, and since when they had the call.
+    silent: [Option<Duration>; MAX_ROUTES],
     /// Tells this promise from a later one of the same Call-ID.
     serial: u64,
+}
+
+impl Promise {
+    fn arrived(&mut self, slot: Slot, now: Duration) -> Arrival {
+        if self.phase == Phase::Arrived {
+            return Arrival::Unannounced;
+        }
+        let Some(promised) = self.held.slots().first().copied() else { return Arrival::Unannounced };
+        self.phase = Phase::Arrived;
+        if promised == slot {
+            return Arrival::Confirmed(now.saturating_sub(self.at));
+        }
+        self.held.failed = self.place(slot).map_or(self.held.failed, |place| place as u8);
+        Arrival::Elsewhere(promised)
+    }
+
+    fn place(&self, slot: Slot) -> Option<usize> {
+        self.held.ranked.as_slice().iter().position(|other| *other == slot)
+    }
+
+    fn is_silent(&mut self, slot: Slot, since: Duration) {
+        if let Some(place) = self.place(slot) {
+            self.silent[place] = Some(since);
+        }
+    }
+
+    /// Those that were silent, `taker` aside.
+    fn take_silent(&mut self, taker: Slot) -> Silent {
+        let silent = std::mem::take(&mut self.silent);
+        let pairs = self.held.ranked.as_slice().iter().copied().zip(silent);
+        pairs.filter_map(|(slot, since)| Some((slot, since?))).filter(|(slot, _)| *slot != taker).collect()
+    }
 }
 
 /// A promise that was just made, for whoever watches over its expiry.
@@ -85,6 +122,9 @@ pub(crate) enum Arrival {
     Unannounced,
 }
 
+/// Nodes that were silent on a call which another node took, each with the time at which it was sent the call.
+pub(crate) type Silent = Vec<(Slot, Duration)>;
+
 /// What a report of failure meant.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -92,8 +132,8 @@ pub(crate) enum Failure {
     Moved(Duration, Made),
     /// There is no next node with room: the promise, which the node had since then, is over.
     Over(Duration),
-    /// The call is known, and the node has no promise of it: it was tried after another.
-    NotPromised,
+    /// The call is known, and the node has no promise of it: it was tried after another. Whether another has taken it.
+    NotPromised { taken: bool },
     /// The call had arrived on that very node.
     Arrived,
     /// The call is not known.
@@ -147,26 +187,18 @@ impl Reservations {
                 Insert::Raced(entry.get().held)
             }
             Entry::Vacant(entry) => {
-                entry.insert(Promise { held: Held::new(ranked), phase: Phase::Reserved, at: now, serial });
+                let silent = [None; MAX_ROUTES];
+                entry.insert(Promise { held: Held::new(ranked), phase: Phase::Reserved, at: now, silent, serial });
                 Insert::Made(made)
             }
         }
     }
 
-    /// The call was seen on the node at `slot`.
-    pub(crate) fn arrived(&self, call_id: &str, slot: Slot, now: Duration) -> Arrival {
-        let Some(mut promise) = self.promises.get_mut(call_id) else { return Arrival::Unannounced };
-        if promise.phase == Phase::Arrived {
-            return Arrival::Unannounced;
-        }
-        let Some(promised) = promise.held.slots().first().copied() else { return Arrival::Unannounced };
-        promise.phase = Phase::Arrived;
-        if promised == slot {
-            return Arrival::Confirmed(now.saturating_sub(promise.at));
-        }
-        let place = promise.held.ranked.as_slice().iter().position(|other| *other == slot);
-        promise.held.failed = place.map_or(promise.held.failed, |place| place as u8);
-        Arrival::Elsewhere(promised)
+    /// The call was seen on the node at `slot`, and these were silent on it.
+    pub(crate) fn arrived(&self, call_id: &str, slot: Slot, now: Duration) -> (Arrival, Silent) {
+        let Some(mut promise) = self.promises.get_mut(call_id) else { return (Arrival::Unannounced, Silent::new()) };
+        let silent = promise.take_silent(slot);
+        (promise.arrived(slot, now), silent)
     }
 
     /// The call, which had arrived at `slot`, has ended.
@@ -174,18 +206,27 @@ impl Reservations {
         self.remove_if(call_id, |promise| promise.phase == Phase::Arrived);
     }
 
-    /// The node at `slot` failed the call before it arrived there. `reserve` takes a place on a node if it has one.
+    /// The node at `slot` failed the call before it arrived there, by saying nothing if `silent`. `reserve` takes a place on a node if it has one.
     pub(crate) fn failed(
         &self,
         call_id: &str,
         slot: Slot,
+        silent: bool,
         now: Duration,
         mut reserve: impl FnMut(Slot) -> bool,
     ) -> Failure {
         let Some(mut promise) = self.promises.get_mut(call_id) else { return Failure::Unknown };
         let here = promise.held.slots().first() == Some(&slot);
         if promise.phase == Phase::Arrived || !here {
-            return if here { Failure::Arrived } else { Failure::NotPromised };
+            let taken = promise.phase == Phase::Arrived;
+            if silent && !here && !taken {
+                promise.is_silent(slot, now);
+            }
+            return if here { Failure::Arrived } else { Failure::NotPromised { taken } };
+        }
+        if silent {
+            let since = promise.at;
+            promise.is_silent(slot, since);
         }
         let since = promise.at;
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
@@ -281,8 +322,8 @@ mod tests {
         let first = made(&table, "a", answer);
         assert!(matches!(table.insert(id("a"), answer, NOW), Insert::Raced(_)));
         let later = NOW + Duration::from_millis(30);
-        assert_eq!(table.arrived("a", first.slot, later), Arrival::Confirmed(Duration::from_millis(30)));
-        assert_eq!(table.arrived("a", first.slot, later), Arrival::Unannounced, "seen already");
+        assert_eq!(table.arrived("a", first.slot, later), (Arrival::Confirmed(Duration::from_millis(30)), vec![]));
+        assert_eq!(table.arrived("a", first.slot, later).0, Arrival::Unannounced, "seen already");
         assert!(!table.expire("a", first.serial), "an arrived call does not expire");
         assert_eq!(table.held("a").unwrap().slots(), answer.as_slice());
         table.ended("a");
@@ -295,12 +336,15 @@ mod tests {
         let (table, answer) = (Reservations::new(10), ranked());
         let first = made(&table, "a", answer);
         let slots = answer.as_slice();
-        assert!(matches!(table.failed("a", slots[1], NOW, |_| true), Failure::NotPromised), "not that node's");
-        let Failure::Moved(NOW, moved) = table.failed("a", slots[0], NOW, |_| true) else { panic!("moved") };
+        assert!(
+            matches!(table.failed("a", slots[1], false, NOW, |_| true), Failure::NotPromised { taken: false }),
+            "not that node's"
+        );
+        let Failure::Moved(NOW, moved) = table.failed("a", slots[0], false, NOW, |_| true) else { panic!("moved") };
         assert_eq!(moved.slot, slots[1]);
         assert_eq!(table.held("a").unwrap().slots(), &slots[1..]);
         assert!(!table.expire("a", first.serial), "the first promise's time does not end the second's");
-        assert!(matches!(table.failed("a", slots[1], NOW, |slot| slot != slots[2]), Failure::Over(NOW)));
+        assert!(matches!(table.failed("a", slots[1], false, NOW, |slot| slot != slots[2]), Failure::Over(NOW)));
         assert_eq!((table.live(), table.held("a").is_none()), (0, true));
     }
 
@@ -317,16 +361,34 @@ mod tests {
     }
 
     #[test]
+    fn silence_counts_when_another_node_took_the_call() {
+        let (table, answer) = (Reservations::new(10), ranked());
+        let slots = answer.as_slice();
+        let later = NOW + Duration::from_secs(2);
+        made(&table, "a", answer);
+        assert!(matches!(table.failed("a", slots[0], true, later, |_| true), Failure::Moved(NOW, _)));
+        assert_eq!(table.arrived("a", slots[1], later).1, [(slots[0], NOW)]);
+        assert!(table.arrived("a", slots[1], later).1.is_empty(), "once");
+        // What nobody takes is the call's own fault.
+        made(&table, "poison", answer);
+        for slot in slots {
+            table.failed("poison", *slot, true, later, |_| true);
+        }
+        assert!(table.held("poison").is_none());
+        assert_eq!(table.arrived("poison", slots[2], later), (Arrival::Unannounced, vec![]));
+    }
+
+    #[test]
     fn a_call_may_arrive_elsewhere_before_the_report_does() {
         let (table, answer) = (Reservations::new(10), ranked());
         made(&table, "a", answer);
         let slots = answer.as_slice();
-        assert_eq!(table.arrived("a", slots[2], NOW), Arrival::Elsewhere(slots[0]));
-        assert!(matches!(table.failed("a", slots[0], NOW, |_| true), Failure::NotPromised));
-        assert!(matches!(table.failed("b", slots[0], NOW, |_| true), Failure::Unknown));
-        assert!(matches!(table.failed("a", slots[2], NOW, |_| true), Failure::Arrived), "it was there");
+        assert_eq!(table.arrived("a", slots[2], NOW).0, Arrival::Elsewhere(slots[0]));
+        assert!(matches!(table.failed("a", slots[0], true, NOW, |_| true), Failure::NotPromised { taken: true }));
+        assert!(matches!(table.failed("b", slots[0], false, NOW, |_| true), Failure::Unknown));
+        assert!(matches!(table.failed("a", slots[2], false, NOW, |_| true), Failure::Arrived), "it was there");
         assert_eq!(table.held("a").unwrap().slots(), &slots[2..]);
-        assert_eq!(table.arrived("b", slots[0], NOW), Arrival::Unannounced);
+        assert_eq!(table.arrived("b", slots[0], NOW).0, Arrival::Unannounced);
     }
 
     #[test]

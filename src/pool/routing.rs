@@ -31,8 +31,8 @@ pub(crate) enum Note {
     /// A node failed a call.
     Failed {
         slot: Slot,
-        /// The SIP code.
-        code: u16,
+        /// The SIP code that counts against the node; none where that is not known yet.
+        code: Option<u16>,
         /// When the call was promised to the node, if it still was.
         promised_at: Option<Duration>,
     },
@@ -165,18 +165,23 @@ impl Routing {
         let Some(slot) = snapshot.slot(node.as_str()) else { return false };
         let now = self.epoch.elapsed();
         let reserve = |next| balance::reserve(&snapshot.scores, &self.table, now, next);
-        let promised_at = match self.reservations.failed(call_id, slot, now, reserve) {
+        let silent = balance::is_silence(code);
+        let mut counts = !silent;
+        let promised_at = match self.reservations.failed(call_id, slot, silent, now, reserve) {
             Failure::Unknown => return false,
             // The node took the call, and what then became of it was the application's or the callee's doing.
             Failure::Arrived => return true,
-            Failure::NotPromised => None,
+            Failure::NotPromised { taken } => {
+                counts |= taken;
+                None
+            }
             Failure::Over(since) => Some(since),
             Failure::Moved(since, made) => {
                 self.tell(Note::Made(made));
                 Some(since)
             }
         };
-        self.tell(Note::Failed { slot, code, promised_at });
+        self.tell(Note::Failed { slot, code: counts.then_some(code), promised_at });
         self.bell.notify_one();
         true
     }

@@ -57,13 +57,13 @@ impl Kamari {
             if let Phase::Reserved { at } = *phase
                 && at + RESERVATION <= now
             {
-                expired.push((*node, at));
+                expired.push(*node);
                 return false;
             }
             true
         });
-        for (node, at) in expired {
-            self.node(node, |state| state.on_expired(time(at), time(now)));
+        for node in expired {
+            self.node(node, |state| state.on_expired(time(now)));
         }
     }
 }
