@@ -206,7 +206,8 @@ impl Reservations {
         self.remove_if(call_id, |promise| promise.phase == Phase::Arrived);
     }
 
-    /// The node at `slot` failed the call before it arrived there, by saying nothing if `silent`. `reserve` takes a place on a node if it has one.
+    /// The node at `slot` failed the call before it arrived there, by saying nothing if `silent`. `reserve` takes a place on a
+    /// node if it has one.
     pub(crate) fn failed(
         &self,
         call_id: &str,
@@ -224,11 +225,10 @@ impl Reservations {
             }
             return if here { Failure::Arrived } else { Failure::NotPromised { taken } };
         }
+        let since = promise.at;
         if silent {
-            let since = promise.at;
             promise.is_silent(slot, since);
         }
-        let since = promise.at;
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         (promise.at, promise.serial) = (now, serial);
         promise.held.failed += 1;
