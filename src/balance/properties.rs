@@ -33,7 +33,7 @@ proptest! {
                 2 => node.on_call_ended(now),
                 3 => node.on_outcome(503, Some(now), now),
                 4 => node.on_outcome(408, None, now),
-                5 => node.on_expired(now, now),
+                5 => node.on_expired(now),
                 6 => {
                     let mark = node.poll_mark();
                     let calls = Some(amount % 25);
