@@ -170,11 +170,13 @@ impl View {
         let (load, record) = (state.load(), scores.record(node.slot));
         let offered = matches!(record.class(), Class::Open | Class::Eased | Class::Trial);
         let fresh = balancer.table().fresh_until(node.slot) > now;
-        Self {
-            load,
-            capacity: state.learned_capacity(),
-            stress: f64::from(record.stress(load.total() as f32)),
-            eligible: offered && fresh && load.total() < record.limit(),
-        }
+        let capacity = state.learned_capacity();
+        // A node that takes no new call has no limit to be near to, but may still be full of calls.
+        let stress = if record.limit() == 0 {
+            f64::from(load.total()) / f64::from(capacity.max(1))
+        } else {
+            f64::from(record.stress(load.total() as f32))
+        };
+        Self { load, capacity, stress, eligible: offered && fresh && load.total() < record.limit() }
     }
 }

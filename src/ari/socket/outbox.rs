@@ -36,8 +36,11 @@ impl Outbox {
 
     /// Puts an event in that came as `size` bytes, or counts it as lost.
     pub(super) fn offer(&mut self, item: SocketItem, size: usize) {
-        self.push_backlog();
         let fits = self.waiting() + size <= QUEUE_BYTES;
+        // While nothing fits, what is lost goes into one count.
+        if fits {
+            self.push_backlog();
+        }
         if !self.backlog.is_empty() || !fits || self.try_send(item, size).is_some() {
             self.observer.lost(1);
             match self.backlog.back_mut() {
