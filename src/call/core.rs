@@ -183,9 +183,6 @@ impl Core {
             first
         };
         if first {
-            if !self.adopted {
-                self.shared.metrics.answer.observe(self.started.elapsed().as_secs_f64());
-            }
             self.step(Step::Answered);
         }
     }

@@ -45,6 +45,11 @@ impl Calls {
         (role != Role::Helper).then_some(promised)
     }
 
+    /// The Call-ID under which this channel's call may have been promised.
+    pub(super) fn promised(&self, channel_id: &str) -> Option<&str> {
+        self.known.get(channel_id)?.1.as_deref()
+    }
+
     /// A channel left the application. Nothing when it was not there, or loaded nothing.
     pub(super) fn leave(&mut self, channel_id: &str) -> Option<Promised> {
         let (role, promised) = self.known.remove(channel_id)?;

@@ -86,6 +86,13 @@ impl Ledger {
         }
     }
 
+    /// A call of ours was answered.
+    pub(super) fn answered(&self, call_id: &str, now: Duration) {
+        if let Some(waited) = self.routing.reservations.answered(call_id, now) {
+            self.metrics.answer.observe(waited.as_secs_f64());
+        }
+    }
+
     /// A call of ours ended on the node at `slot`.
     pub(super) fn ended(&self, balancer: &mut Balancer, slot: Slot, call_id: Option<&str>, now: Duration) {
         tell(balancer, slot, |node| node.on_call_ended(now));

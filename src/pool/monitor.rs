@@ -29,7 +29,7 @@ use super::probe::{self, Probe};
 use super::round::{self, Reading, Trouble};
 use super::settings::Settings;
 use crate::ari::event::EventKind;
-use crate::ari::model::Application;
+use crate::ari::model::{Application, ChannelState};
 use crate::ari::wire::Extra;
 use crate::ari::{AriClient, AriError, ConnectFailure, Event, EventSocket, SocketItem};
 use crate::balance::PollMark;
@@ -65,6 +65,8 @@ pub(super) enum Report {
     TakenOver { until_retry: Duration },
     /// A call of ours began.
     Started(Promised),
+    /// The call of this Call-ID was answered.
+    Answered(String),
     /// A call of ours ended.
     Ended(Promised),
 }
@@ -278,6 +280,12 @@ impl Monitor {
             EventKind::StasisStart(start) => {
                 if let Some(promised) = self.calls.enter(&start.channel) {
                     self.report(Report::Started(promised)).await;
+                }
+            }
+            EventKind::ChannelStateChange(change) if change.channel.state == ChannelState::Up => {
+                if let Some(call_id) = self.calls.promised(&change.channel.id) {
+                    let answered = Report::Answered(call_id.to_owned());
+                    self.report(answered).await;
                 }
             }
             EventKind::StasisEnd(end) => self.left(&end.channel.id).await,

@@ -451,6 +451,7 @@ impl Registry {
                 }
             }
             Report::Started(promised) => self.ledger.started(&mut self.balancer, slot, promised.as_deref(), now),
+            Report::Answered(call_id) => self.ledger.answered(&call_id, now),
             Report::Ended(promised) => self.ledger.ended(&mut self.balancer, slot, promised.as_deref(), now),
             Report::Up { about, difference, own } => {
                 let before = self.nodes.get_mut(&name).map(|node| std::mem::replace(&mut node.about, about.clone()));

@@ -57,6 +57,8 @@ struct Promise {
     silent: [Option<Duration>; MAX_ROUTES],
     /// Tells this promise from a later one of the same Call-ID.
     serial: u64,
+    /// Whether the callee's side was seen to answer.
+    answered: bool,
 }
 
 impl Promise {
@@ -188,7 +190,8 @@ impl Reservations {
             }
             Entry::Vacant(entry) => {
                 let silent = [None; MAX_ROUTES];
-                entry.insert(Promise { held: Held::new(ranked), phase: Phase::Reserved, at: now, silent, serial });
+                let held = Held::new(ranked);
+                entry.insert(Promise { held, phase: Phase::Reserved, answered: false, at: now, silent, serial });
                 Insert::Made(made)
             }
         }
@@ -199,6 +202,15 @@ impl Reservations {
         let Some(mut promise) = self.promises.get_mut(call_id) else { return (Arrival::Unannounced, Silent::new()) };
         let silent = promise.take_silent(slot);
         (promise.arrived(slot, now), silent)
+    }
+
+    /// The call was answered: how long after its promise, the first time that this is said of it.
+    pub(crate) fn answered(&self, call_id: &str, now: Duration) -> Option<Duration> {
+        let mut promise = self.promises.get_mut(call_id)?;
+        if promise.phase != Phase::Arrived || std::mem::replace(&mut promise.answered, true) {
+            return None;
+        }
+        Some(now.saturating_sub(promise.at))
     }
 
     /// The call, which had arrived at `slot`, has ended.
@@ -325,6 +337,8 @@ mod tests {
         assert_eq!(table.arrived("a", first.slot, later), (Arrival::Confirmed(Duration::from_millis(30)), vec![]));
         assert_eq!(table.arrived("a", first.slot, later).0, Arrival::Unannounced, "seen already");
         assert!(!table.expire("a", first.serial), "an arrived call does not expire");
+        assert_eq!(table.answered("a", later + Duration::from_secs(1)), Some(Duration::from_millis(1_030)));
+        assert_eq!(table.answered("a", later + Duration::from_secs(2)), None, "said once");
         assert_eq!(table.held("a").unwrap().slots(), answer.as_slice());
         table.ended("a");
         assert!(table.held("a").is_none());

@@ -1,11 +1,9 @@
 //! Numbers of calls and of the apps that serve them.
 
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::Registrar;
 
-/// From 5 ms to a minute, in seconds: what passes before a call is answered.
-const ANSWER_BUCKETS: [f64; 12] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 60.0];
 /// From a second to four hours: how long calls last.
 const DURATION_BUCKETS: [f64; 12] =
     [1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0, 3_600.0, 7_200.0, 14_400.0];
@@ -60,8 +58,6 @@ pub struct CallMetrics {
     pub orphans: IntCounter,
     /// Events that found a call's mailbox full.
     pub mailbox_overflows: IntCounter,
-    /// From the lookup (or from `StasisStart` where there was none) to the answer, in seconds.
-    pub answer: Histogram,
     outcomes: IntCounterVec,
     active_by_app: IntGaugeVec,
     durations: HistogramVec,
@@ -83,11 +79,6 @@ impl CallMetrics {
             )?,
             mailbox_overflows: registrar
                 .counter("kamari_call_mailbox_overflows_total", "Events that found the mailbox of their call full.")?,
-            answer: registrar.histogram(
-                "kamari_answer_seconds",
-                "Time from the lookup (or from the call's arrival, where there was no lookup) to its answer.",
-                &ANSWER_BUCKETS,
-            )?,
             outcomes: registrar.counter_vec(
                 "kamari_app_outcomes_total",
                 "Calls by the app that served them and by how that ended.",

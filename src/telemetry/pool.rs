@@ -8,6 +8,8 @@ use super::Registrar;
 const STATES: [&str; 4] = ["joining", "up", "suspect", "down"];
 /// The operator's intents, as label values.
 const INTENTS: [&str; 3] = ["active", "draining", "disabled"];
+/// From 5 ms to a minute, in seconds: what passes before a call is answered.
+const ANSWER_BUCKETS: [f64; 12] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 60.0];
 /// From one millisecond to half a minute, in seconds: a set-up on the same host takes 2 ms, a retransmission 500.
 const SETUP_BUCKETS: [f64; 13] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0];
 
@@ -37,6 +39,8 @@ pub struct PoolMetrics {
     pub reservations_expired: IntCounter,
     /// From lookup to `StasisStart`, in seconds.
     pub setup: Histogram,
+    /// From the lookup to the answer, in seconds; calls that came without a lookup are not in it.
+    pub answer: Histogram,
     /// Times the state file could not be written.
     pub store_failures: IntCounter,
 }
@@ -155,6 +159,11 @@ impl PoolMetrics {
                 "kamari_setup_seconds",
                 "Time from the lookup to the call's arrival in the application.",
                 &SETUP_BUCKETS,
+            )?,
+            answer: registrar.histogram(
+                "kamari_answer_seconds",
+                "Time from the lookup to the call's answer; calls that came without a lookup are not in it.",
+                &ANSWER_BUCKETS,
             )?,
             store_failures: registrar.counter(
                 "kamari_state_file_failures_total",

@@ -19,6 +19,9 @@ fn spreads_evenly(stage: &Stage) {
         stage.metric("kamari_lookups_total") >= f64::from(CALLS),
         "the lookups were kamari's, not the dispatcher's"
     );
+    for waited in ["kamari_setup_seconds_count", "kamari_answer_seconds_count"] {
+        assert!(stage.metric(waited) >= f64::from(CALLS), "{waited}: {}", stage.metric(waited));
+    }
     stage.assert_nothing_left();
 }
 
