@@ -38,6 +38,9 @@ fn a_node_added_while_calls_run_carries_calls() {
     });
     println!("node3 carried a call {:?} after it was added", added.elapsed());
     running.wait().assert_all_answered();
+    for node in stage.nodes.iter().chain([&new]) {
+        wait_until("the node's CPU to be read", SOON, || stage.node_field(&node.name(), "cpu") != "null");
+    }
     stage.assert_nothing_left();
 }
 
