@@ -148,13 +148,21 @@ until_ready() {
 
 # A lab for the shell: a keeper whose input stays open until `lab down`.
 up() {
-    local line
+    local line input
     if [[ -r $SHELL_LAB && -d /proc/$(cat "$(<"$SHELL_LAB")/holder" 2>/dev/null || echo gone) ]]; then
         die "a lab is already up in $(<"$SHELL_LAB"); end it with: lab down"
     fi
     mkdir -p "$RUNTIME"
-    coproc KEEPER { sleep infinity | setsid bash "$LAB" keep; }
-    read -r line <&"${KEEPER[0]}" || die "the lab did not start"
+    # The keeper outlives this command. Its input is a fifo that it holds open for writing too, so that no other process
+    # has to stay for it; and it lets go of our standard error, or a pipe behind `up` would never end.
+    input=$(mktemp --dry-run "$RUNTIME/input.XXXXXX")
+    mkfifo "$input"
+    coproc KEEPER {
+        exec 2>"$RUNTIME/up.log" <>"$input"
+        rm "$input"
+        exec setsid bash "$LAB" keep
+    }
+    read -r line <&"${KEEPER[0]}" || die "the lab did not start: $(<"$RUNTIME/up.log")"
     disown -a
     echo "${line#* }" >"$SHELL_LAB"
     say "up: run directory ${line#* }, addresses 127.$((100 + ${line% *})).x.x"
