@@ -1,10 +1,10 @@
 # SIP clients: SIPp with the scenarios beside this file, and Kamailio's user store.
 
-# sipp NAME SCENARIO TARGET [sipp options]: runs SIPp to its end, in the run directory's NAME/, where it leaves
+# sipp NAME SCENARIO TARGET [sipp options]: begins SIPp in the run directory's NAME/ and returns. SIPp leaves there
 # messages.csv (one line per SIP message), answers.log (who answered), errors.log and screen.log.
-# Exits with SIPp's code: 0 all calls went as the scenario says, 1 some did not, else it could not run.
+# and, at its end, its code in `exit`: 0 all calls went as the scenario says, 1 some did not, else it could not run.
 sipp() {
-    local name=$1 scenario=$2 target=$3 path code=0
+    local name=$1 scenario=$2 target=$3 path
     shift 3
     path=$(lab_root forky)
     mkdir -p "$RUN/$name"
