@@ -24,7 +24,6 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("call", "src/call/settings.rs", "CallSettings"),
     ("media", "src/media/settings.rs", "MediaSettings"),
     ("fallback", "src/fallback/settings.rs", "Settings"),
-    ("fallback", "src/fallback/settings.rs", "Settings"),
     ("log", "src/telemetry/log.rs", "LogSettings"),
     ("shutdown", "src/config/shutdown.rs", "ShutdownSettings"),
 ];

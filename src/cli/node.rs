@@ -66,10 +66,10 @@ struct Drain {
 struct Add {
     /// A name for it: letters, digits, '.', '_' and '-'
     name: String,
-    /// Its HTTP server with ARI, without /ari: http://10.0.0.11:8088
+    /// Its HTTP server with ARI, without /ari: http://192.0.2.11:8088
     #[arg(long, value_name = "URL")]
     ari: String,
-    /// Where Kamailio sends its calls: sip:10.0.0.11:5060
+    /// Where Kamailio sends its calls: sip:192.0.2.11:5060
     #[arg(long, value_name = "URI")]
     sip: String,
     /// Calls it may carry at once [default: what the settings say]

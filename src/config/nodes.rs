@@ -18,9 +18,9 @@ const PASSWORD_LIMIT: usize = 1024;
 pub struct NodeEntry {
     /// The node's name in this pool: 1 to 63 letters, digits, `.`, `_` and `-`.
     pub name: String,
-    /// Where its ARI is: an `http` or `https` URL, such as `http://10.0.0.11:8088`, without `/ari`.
+    /// Where its ARI is: an `http` or `https` URL, such as `http://192.0.2.11:8088`, without `/ari`.
     pub ari: String,
-    /// Where Kamailio sends its calls: a SIP URI, such as `sip:10.0.0.11:5060`.
+    /// Where Kamailio sends its calls: a SIP URI, such as `sip:192.0.2.11:5060`.
     pub sip: String,
     /// Calls it may carry at once, 1 to 100000. Unset: the pool's default.
     #[serde(skip_serializing_if = "Option::is_none")]

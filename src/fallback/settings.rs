@@ -12,7 +12,7 @@ use crate::invalid::Invalid;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// JSON-RPC of each Kamailio, for instance `http://10.0.0.5:8090/RPC`. None: nothing is pushed. At most 32.
+    /// JSON-RPC of each Kamailio, for instance `http://192.0.2.5:8090/RPC`. None: nothing is pushed. At most 32.
     pub rpc: Vec<String>,
     /// Dispatcher set that holds the nodes. 1 to 2147483647.
     pub group: i32,
@@ -65,9 +65,9 @@ impl Settings {
 
 /// Plain HTTP: the RPC socket stands on the core network, where the SIP to the nodes is plain too.
 fn target(text: &str) -> Result<Url, &'static str> {
-    let url = Url::parse(text).map_err(|_| "a URL such as http://10.0.0.5:8090/RPC")?;
+    let url = Url::parse(text).map_err(|_| "a URL such as http://192.0.2.5:8090/RPC")?;
     if url.scheme() != "http" || !url.has_host() {
-        return Err("an http URL such as http://10.0.0.5:8090/RPC");
+        return Err("an http URL such as http://192.0.2.5:8090/RPC");
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("a URL without user and password (Kamailio admits by source address)");
