@@ -150,7 +150,7 @@ impl Node {
             node = wait_for(client, &node.name, drain.timeout, |node| node.drained).await?.map_err(|last| {
                 let left = last.calls + last.reserved;
                 Failure::Failed(format!(
-                    "{} still has {left} calls after {} s; it goes on draining",
+                    "{} still has calls ({left}) after {} s; it goes on draining",
                     last.name, drain.timeout
                 ))
             })?;

@@ -37,7 +37,7 @@ impl DestinationUri {
         if text.len() <= URI_LIMIT && is_destination(text) {
             return Ok(Self(text.to_ascii_lowercase()));
         }
-        Err(Invalid::new("uri", "a SIP address such as sip:192.0.2.7:5060 or sip:ast1.example.org;transport=tcp", text))
+        Err(Invalid::new("uri", "a SIP address such as sip:192.0.2.7:5060 or sip:as1.example.com;transport=tcp", text))
     }
 
     /// The URI as Kamailio gets it.
@@ -93,7 +93,7 @@ mod tests {
     fn plain_addresses_pass_in_lower_case() {
         for (text, same) in [
             ("sip:192.0.2.7", "sip:192.0.2.7"),
-            ("SIP:Ast1.Example.org:5062", "sip:ast1.example.org:5062"),
+            ("SIP:As1.Example.com:5062", "sip:as1.example.com:5062"),
             ("sip:[2001:DB8::1]", "sip:[2001:db8::1]"),
             ("sip:[::1]:5060;transport=tcp", "sip:[::1]:5060;transport=tcp"),
             ("sips:a_b;transport=tls", "sips:a_b;transport=tls"),

@@ -141,7 +141,7 @@ impl Keeper {
             for command in commands {
                 self.rpc.execute(&command).await?;
                 self.metrics.pushed.inc();
-                tracing::info!(kamailio = %self.status.borrow().rpc, ?command, "dispatcher changed");
+                tracing::info!(kamailio = %self.status.borrow().rpc, %command, "dispatcher changed");
                 if command.rebuilds() {
                     sleep(self.spacing).await;
                 }

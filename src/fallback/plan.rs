@@ -1,5 +1,7 @@
 //! From what a dispatcher lists to what it shall list: the commands, in order. Pure.
 
+use std::fmt;
+
 use super::destination::{Destination, DestinationUri, Use};
 
 /// One destination as Kamailio lists it.
@@ -26,6 +28,17 @@ impl Command {
     /// Whether Kamailio rebuilds its whole list for it.
     pub(super) const fn rebuilds(&self) -> bool {
         matches!(self, Self::Add(..) | Self::Remove(_))
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = |wanted: &Use| if *wanted == Use::Active { "active" } else { "disabled" };
+        match self {
+            Self::Add(uri, wanted) => write!(f, "add {uri} {}", state(wanted)),
+            Self::SetState(uri, wanted) => write!(f, "set {uri} {}", state(wanted)),
+            Self::Remove(uri) => write!(f, "remove {}", uri.escape_debug()),
+        }
     }
 }
 

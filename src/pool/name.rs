@@ -82,7 +82,7 @@ impl SipUri {
         if text.len() <= SIP_URI_LIMIT && is_node_uri(text) {
             return Ok(Self(text.into()));
         }
-        Err(Invalid::new("sip", "a SIP address such as sip:192.0.2.7:5060 or sip:ast1.example.org;transport=tcp", text))
+        Err(Invalid::new("sip", "a SIP address such as sip:192.0.2.7:5060 or sip:as1.example.com;transport=tcp", text))
     }
 
     /// The URI as text.
@@ -207,8 +207,8 @@ mod tests {
         for good in [
             "sip:127.101.1.1",
             "sip:127.101.1.1:5060",
-            "sips:ast1.example.org:5061",
-            "sip:ast1.example.org;transport=tcp",
+            "sips:as1.example.com:5061",
+            "sip:as1.example.com;transport=tcp",
             "sip:[2001:db8::1]:5060;transport=tls",
             "sip:[::1]",
         ] {
