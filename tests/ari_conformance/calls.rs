@@ -59,6 +59,10 @@ async fn gone(subject: &Subject, channel: &str) {
     let added = client.bridges().add_channel(&bridge.id, &bridges::AddChannel::of(channel)).await;
     assert!(added.is_err_and(|error| error.is_gone()), "a channel that is gone cannot be added");
     client.bridges().destroy(&bridge.id).await.expect("destroyed");
+    // Asterisk says so before the bridge is out of its list.
+    while client.bridges().get(&bridge.id).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
     assert!(client.bridges().destroy(&bridge.id).await.is_err_and(|error| error.is_gone()));
 }
 
