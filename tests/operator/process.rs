@@ -1,8 +1,9 @@
 //! A kamari process, and what a test does with it.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use serde_json::Value;
 use tokio::process::{Child, Command};
@@ -50,10 +51,13 @@ pub(crate) struct Kamari {
     child: Option<Child>,
 }
 
-/// An address nobody uses. Somebody may take it before kamari does; the kernel gives free ports in turn, so hardly.
-fn free() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("a bound listener has an address")
+/// An address nobody uses: the host part is this process's id, within a part of 127/8 that is only ours, and the ports are
+/// given in turn. A port that the kernel calls free is no such address: until kamari takes it, another connection may.
+fn unused() -> SocketAddr {
+    static PORT: AtomicU16 = AtomicU16::new(8070);
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    assert!(high < 64, "Linux gives process ids below 2^22");
+    SocketAddr::from((Ipv4Addr::new(127, 32 + high, middle, low), PORT.fetch_add(1, Ordering::Relaxed)))
 }
 
 impl Kamari {
@@ -62,7 +66,7 @@ impl Kamari {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
         let folder = tempfile::tempdir().expect("a folder");
-        let this = Self { folder, lookup: free(), api: free(), media: free(), http, child: None };
+        let this = Self { folder, lookup: unused(), api: unused(), media: unused(), http, child: None };
         this.write_settings(settings);
         this
     }
@@ -81,8 +85,14 @@ impl Kamari {
 
     /// Starts it again, with the same files; returns when it is ready.
     pub(crate) async fn restart(&mut self) {
-        self.child = Some(self.command().spawn().expect("the program starts"));
-        until("kamari is ready", async || (self.get("/readyz").await.0 == 200).then_some(())).await;
+        let mut child = self.command().spawn().expect("the program starts");
+        until("kamari is ready", async || {
+            let ended = child.try_wait().expect("waited");
+            assert!(ended.is_none(), "kamari ended ({ended:?}) before it was ready; its log:\n{}", self.log());
+            (self.get("/readyz").await.0 == 200).then_some(())
+        })
+        .await;
+        self.child = Some(child);
     }
 
     /// Starts it although it cannot: its exit code, and what it said.
