@@ -21,9 +21,18 @@ test: tools lint lab ## Everything that CI checks
 	$(CARGO) test
 	$(CARGO) test --release --test selection
 
+# In this order; `benches/rows/mod.rs` says how one is added.
+BENCHES := choose lookup
+
 .PHONY: bench
-bench: tools lab ## Speed, as ratios measured side by side in one run
-	$(CARGO) bench
+bench: tools lab ## Speed, as ratios measured side by side in one run: one table, and docs/performance.md
+	$(CARGO) bench --no-run --benches
+	rm -rf $${CARGO_TARGET_DIR:-target}/bench
+	broken=; for bench in $(BENCHES); do \
+		echo "== $$bench"; $(CARGO) bench --quiet --bench $$bench || broken="$$broken $$bench"; \
+	done; \
+	$(CARGO) bench --quiet --bench report; \
+	if [ -n "$$broken" ]; then echo "could not measure:$$broken" >&2; exit 1; fi
 
 .PHONY: lint
 lint: tools ## Formatting, clippy, dependencies
