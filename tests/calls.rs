@@ -4,6 +4,8 @@
 
 #[path = "calls/apps.rs"]
 mod apps;
+#[path = "calls/handing_on.rs"]
+mod handing_on;
 #[path = "calls/leaks.rs"]
 mod leaks;
 #[path = "calls/misbehaving.rs"]

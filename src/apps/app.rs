@@ -10,9 +10,19 @@ use futures_util::future::BoxFuture;
 use super::parameters::Reader;
 use super::{Conference, Echo, Playback, Reject};
 use crate::call::{AppError, Call};
-use crate::directory::ExtensionSettings;
+use crate::directory::{ExtensionSettings, Numbers};
 use crate::invalid::Invalid;
 use crate::media::Prompts;
+
+/// What becomes of a call when its app is done with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: the call is hung up, if it is not over.
+    Done,
+    /// It goes on with this number of the same tenant. What the app made on the node is removed, what is played stops; the
+    /// call stays answered if it was, and keys that nobody read are there for the next app.
+    Extension(String),
+}
 
 /// What a call does. One value per extension, made when the settings are loaded and shared by all its calls.
 pub trait App: Send + Sync + Sized + 'static {
@@ -23,16 +33,17 @@ pub trait App: Send + Sync + Sized + 'static {
     fn build(parameters: &mut Reader<'_>) -> Result<Self, Invalid>;
 
     /// Serves a call from top to bottom. Every step fails with `HungUp` once the caller is gone: pass that on with `?`.
-    /// When this returns, the call is hung up and what it made on its node is removed.
+    /// When this returns, what the app made on the call's node is removed, and the call is hung up or goes on as [`Next`]
+    /// says.
     ///
     /// On a call that kamari found after a restart it is run again from the start; [`Call::saved`] gives what it saved.
-    fn run(&self, call: &mut Call) -> impl Future<Output = Result<(), AppError>> + Send;
+    fn run(&self, call: &mut Call) -> impl Future<Output = Result<Next, AppError>> + Send;
 }
 
 /// An app of any type.
 pub(super) trait AnyApp: Send + Sync {
     fn name(&self) -> &'static str;
-    fn run<'a>(&'a self, call: &'a mut Call) -> BoxFuture<'a, Result<(), AppError>>;
+    fn run<'a>(&'a self, call: &'a mut Call) -> BoxFuture<'a, Result<Next, AppError>>;
 }
 
 impl<A: App> AnyApp for A {
@@ -40,7 +51,7 @@ impl<A: App> AnyApp for A {
         A::NAME
     }
 
-    fn run<'a>(&'a self, call: &'a mut Call) -> BoxFuture<'a, Result<(), AppError>> {
+    fn run<'a>(&'a self, call: &'a mut Call) -> BoxFuture<'a, Result<Next, AppError>> {
         App::run(self, call).boxed()
     }
 }
@@ -81,6 +92,7 @@ impl Catalogue {
     pub(super) fn build(
         &self,
         tenant: &Arc<str>,
+        numbers: &Arc<Numbers>,
         extension: &ExtensionSettings,
         prompts: &Prompts,
     ) -> Result<Arc<dyn AnyApp>, Invalid> {
@@ -88,7 +100,7 @@ impl Catalogue {
             let names: Vec<_> = self.names().collect();
             return Err(Invalid::new("app", format!("one of {}", names.join(", ")), &extension.app));
         };
-        let mut reader = Reader::new(tenant, &extension.parameters, prompts);
+        let mut reader = Reader::new(tenant, numbers, &extension.parameters, prompts);
         let app = build(&mut reader)?;
         reader.finish()?;
         Ok(app)

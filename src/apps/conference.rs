@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{App, Reader};
+use super::{App, Next, Reader};
 use crate::call::{AppError, Call, RoomKey, RoomSettings};
 use crate::invalid::Invalid;
 use crate::media::MediaUri;
@@ -45,12 +45,12 @@ impl App for Conference {
         Ok(Self { tenant: Arc::clone(parameters.tenant()), room: room.map(Arc::from), sounds })
     }
 
-    async fn run(&self, call: &mut Call) -> Result<(), AppError> {
+    async fn run(&self, call: &mut Call) -> Result<Next, AppError> {
         let name = self.room.clone().unwrap_or_else(|| call.extension().into());
         call.answer().await?;
         call.join(&RoomKey::new(&self.tenant, &name), &self.sounds).await?;
         call.hung_up().await;
-        Ok(())
+        Ok(Next::Done)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{App, Reader};
+use super::{App, Next, Reader};
 use crate::call::{AppError, Call, Kind};
 use crate::invalid::Invalid;
 
@@ -28,7 +28,7 @@ impl App for Echo {
         Ok(Self)
     }
 
-    async fn run(&self, call: &mut Call) -> Result<(), AppError> {
+    async fn run(&self, call: &mut Call) -> Result<Next, AppError> {
         call.answer().await?;
         let goes_on = match call.saved::<Plan>(Self::NAME) {
             Some(plan) => call.bridge_holds(&plan.bridge, &[&plan.ear]).await?,
@@ -42,6 +42,6 @@ impl App for Echo {
             call.enter_bridge(&plan.bridge, &[&plan.ear]).await?;
         }
         call.hung_up().await;
-        Ok(())
+        Ok(Next::Done)
     }
 }

@@ -19,7 +19,7 @@ mod playback;
 mod reject;
 mod switchboard;
 
-pub use app::{App, Catalogue};
+pub use app::{App, Catalogue, Next};
 pub use conference::Conference;
 pub use echo::Echo;
 pub use parameters::Reader;

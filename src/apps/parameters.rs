@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::directory::Parameters;
+use crate::directory::{Numbers, Parameters};
 use crate::invalid::Invalid;
 use crate::media::{MediaUri, Prompts};
 
@@ -16,19 +16,39 @@ const LIST_LIMIT: usize = 100;
 #[derive(Debug)]
 pub struct Reader<'a> {
     tenant: &'a Arc<str>,
+    numbers: &'a Arc<Numbers>,
     parameters: &'a Parameters,
     prompts: &'a Prompts,
     known: BTreeSet<&'static str>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(tenant: &'a Arc<str>, parameters: &'a Parameters, prompts: &'a Prompts) -> Self {
-        Self { tenant, parameters, prompts, known: BTreeSet::new() }
+    pub(super) fn new(
+        tenant: &'a Arc<str>,
+        numbers: &'a Arc<Numbers>,
+        parameters: &'a Parameters,
+        prompts: &'a Prompts,
+    ) -> Self {
+        Self { tenant, numbers, parameters, prompts, known: BTreeSet::new() }
     }
 
     /// Whose extension it is.
     pub fn tenant(&self) -> &Arc<str> {
         self.tenant
+    }
+
+    /// The numbers of the tenant.
+    pub fn numbers(&self) -> &Arc<Numbers> {
+        self.numbers
+    }
+
+    /// A number of the tenant, for the call to go on with ([`Next::Extension`](super::Next)); nothing if it is not there.
+    pub fn extension(&mut self, name: &'static str) -> Result<Option<String>, Invalid> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(number)) if self.numbers.has(number) => Ok(Some(number.clone())),
+            Some(other) => Err(Invalid::new(name, "a number of this tenant, as a text", other)),
+        }
     }
 
     /// A text; nothing if it is not there.

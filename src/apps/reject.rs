@@ -1,6 +1,6 @@
 //! Refuses the call.
 
-use super::{App, Reader};
+use super::{App, Next, Reader};
 use crate::call::{AppError, Call, Cause};
 use crate::invalid::Invalid;
 
@@ -26,8 +26,8 @@ impl App for Reject {
         Ok(Self { cause })
     }
 
-    async fn run(&self, call: &mut Call) -> Result<(), AppError> {
+    async fn run(&self, call: &mut Call) -> Result<Next, AppError> {
         call.refuse(self.cause).await?;
-        Ok(())
+        Ok(Next::Done)
     }
 }

@@ -6,13 +6,13 @@ use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::app::{AnyApp, Catalogue};
+use super::app::{AnyApp, Catalogue, Next};
 use crate::call::{AppError, Call, Handler};
 use crate::directory::{Directory, TenantSettings};
 use crate::invalid::Invalid;
 use crate::media::Prompts;
 
-/// The directory of all tenants, with their apps built. Calls that run keep the app that they began with.
+/// The directory of all tenants, with their apps built. Calls that run keep the directory that they began with.
 #[derive(Debug)]
 pub struct Switchboard {
     catalogue: Catalogue,
@@ -36,21 +36,24 @@ impl Switchboard {
 
     async fn connect(&self, call: &mut Call) -> Result<(), AppError> {
         let domain = call.domain().await?;
-        let found = {
-            let directory = self.directory.load();
-            directory.find(&domain, call.extension()).map(|found| (Arc::clone(found.tenant), Arc::clone(found.target)))
-        };
-        match found {
-            Ok((tenant, app)) => {
-                call.assign(&tenant, app.name());
-                app.run(call).await
-            }
+        let directory = self.directory.load_full();
+        let found = match directory.find(&domain, call.extension()) {
+            Ok(found) => found,
             Err(unknown) => {
                 let (node, extension) = (call.node(), call.extension());
                 tracing::info!(%node, call = call.id(), domain, extension, reason = %unknown, "no app for a call");
-                call.not_found().await.map_err(AppError::from)
+                return call.not_found().await.map_err(AppError::from);
             }
+        };
+        call.assign(found.tenant, found.target.name());
+        let mut app = found.target;
+        // Ends: a call is handed on a bounded number of times.
+        while let Next::Extension(number) = app.run(call).await? {
+            let found = directory.find(&domain, &number).map_err(AppError::other)?;
+            app = found.target;
+            call.hand_on(&number, app.name()).await?;
         }
+        Ok(())
     }
 }
 
@@ -65,7 +68,7 @@ fn build(
     prompts: &Prompts,
     tenants: &[TenantSettings],
 ) -> Result<Directory<Arc<dyn AnyApp>>, Invalid> {
-    Directory::build(tenants, |tenant, extension| catalogue.build(tenant, extension, prompts))
+    Directory::build(tenants, |tenant, numbers, extension| catalogue.build(tenant, numbers, extension, prompts))
 }
 
 #[cfg(test)]
@@ -92,6 +95,7 @@ mod tests {
             r#"{ app = "echo" }"#,
             r#"{ app = "playback", prompts = "hello" }"#,
             r#"{ app = "playback", prompts = ["hello", "sound:demo-congrats"] }"#,
+            r#"{ app = "playback", prompts = "hello", then = "600" }"#,
             r#"{ app = "conference" }"#,
             r#"{ app = "conference", room = "a", join = [], leave = "beep", alone = ["music", "beep"] }"#,
             r#"{ app = "reject" }"#,
@@ -111,6 +115,8 @@ mod tests {
             (r#"{ app = "playback", prompts = [] }"#, "prompts"),
             (r#"{ app = "playback", prompts = "absent" }"#, "prompts"),
             (r#"{ app = "playback", prompts = ["hello", 3] }"#, "prompts"),
+            (r#"{ app = "playback", prompts = "hello", then = "601" }"#, "then"),
+            (r#"{ app = "playback", prompts = "hello", then = 600 }"#, "then"),
             (r#"{ app = "conference", room = "" }"#, "room"),
             (r#"{ app = "conference", room = 600 }"#, "room"),
             (r#"{ app = "conference", join = "absent" }"#, "join"),

@@ -111,9 +111,20 @@ impl Core {
         [&state.objects, &state.room, &state.found].into_iter().flatten().cloned().collect()
     }
 
+    /// Saves that the call is served for another number from now on, and nothing yet of its next app.
+    pub(super) async fn save_hop(&self, extension: &str) -> Result<(), CallError> {
+        let saved = {
+            let mut state = self.state();
+            *state = State { extension: Some(extension.to_owned()), hops: state.hops + 1, ..State::default() };
+            self.to_save(&state)?
+        };
+        self.store(&saved).await
+    }
+
     fn to_save(&self, state: &State) -> Result<Saved, CallError> {
         let app = self.app().ok_or(CallError::Misuse("a call is assigned to an app before its state is saved"))?;
-        Ok(Saved::new(app, state.objects.clone(), state.room.clone(), state.data.clone()))
+        let saved = Saved::new(app, state.objects.clone(), state.room.clone(), state.data.clone());
+        Ok(saved.handed_on(state.extension.clone(), state.hops))
     }
 
     async fn store(&self, saved: &Saved) -> Result<(), CallError> {
@@ -139,6 +150,10 @@ pub(super) struct State {
     pub(super) data: serde_json::Value,
     pub(super) objects: Vec<String>,
     pub(super) room: Vec<String>,
+    /// The number that the call was handed on to last.
+    pub(super) extension: Option<String>,
+    /// How often it was handed on.
+    pub(super) hops: u32,
     /// What the state that was found on the channel claims.
     pub(super) found: Vec<String>,
 }

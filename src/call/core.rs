@@ -59,7 +59,7 @@ pub(super) struct Core {
 #[derive(Debug, Default)]
 struct Record {
     tenant: Option<Arc<str>>,
-    app: Option<&'static str>,
+    app: Option<(&'static str, Instant)>,
     answered_ms: Option<u64>,
     outcome: Option<CallOutcome>,
     steps: Vec<TimedStep>,
@@ -73,6 +73,10 @@ pub(super) struct Owned {
     pub(super) bridges: Vec<String>,
     pub(super) snoops: Vec<String>,
     pub(super) memberships: Vec<Membership>,
+    /// The node's own music may be playing.
+    pub(super) music: bool,
+    /// Silence may be being sent.
+    pub(super) silence: bool,
 }
 
 impl std::fmt::Debug for Core {
@@ -169,10 +173,24 @@ impl Core {
                 return;
             }
             record.tenant = Some(Arc::clone(tenant));
-            record.app = Some(app);
+            record.app = Some((app, self.started));
         }
         self.shared.metrics.app_begins(app);
         self.step(Step::Assigned { tenant: Arc::clone(tenant), app });
+    }
+
+    /// Another app of the same tenant takes the call over.
+    pub(super) fn reassign(&self, app: &'static str) {
+        let (tenant, before) = {
+            let mut record = lock(&self.record);
+            (record.tenant.clone(), record.app.replace((app, Instant::now())))
+        };
+        if let Some((before, since)) = before {
+            self.shared.metrics.app_hands_on(before, app, since.elapsed().as_secs_f64());
+        }
+        if let Some(tenant) = tenant {
+            self.step(Step::Assigned { tenant, app });
+        }
     }
 
     pub(super) fn answered(&self) {
@@ -199,7 +217,12 @@ impl Core {
     }
 
     pub(super) fn app(&self) -> Option<&'static str> {
-        lock(&self.record).app
+        lock(&self.record).app.map(|(app, _)| app)
+    }
+
+    /// The app, and for how many seconds it has had the call.
+    pub(super) fn app_time(&self) -> Option<(&'static str, f64)> {
+        lock(&self.record).app.map(|(app, since)| (app, since.elapsed().as_secs_f64()))
     }
 
     pub(super) fn tenant(&self) -> Option<Arc<str>> {
@@ -234,7 +257,7 @@ impl Core {
             caller: Arc::clone(&self.caller),
             extension: Arc::clone(&self.extension),
             tenant: record.tenant.clone(),
-            app: record.app,
+            app: record.app.map(|(app, _)| app),
             state,
             adopted: self.adopted,
             started_ms: unix_ms(self.started_at),
@@ -339,7 +362,7 @@ impl Core {
             .map_err(|error| self.understand(error))
     }
 
-    async fn stop_playbacks(&self) -> Result<(), CallError> {
+    pub(super) async fn stop_playbacks(&self) -> Result<(), CallError> {
         let playing: Vec<_> = self.owned().playbacks.iter().filter(|one| !one.is_over()).cloned().collect();
         for playback in playing {
             self.stop_playback(&playback).await?;

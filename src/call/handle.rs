@@ -32,12 +32,15 @@ const ENTER_WAIT: Duration = Duration::from_secs(5);
 pub struct Call {
     pub(super) core: Arc<Core>,
     digits: mpsc::Receiver<char>,
+    /// The number that the call is served for now.
+    pub(super) extension: Arc<str>,
     pub(super) saved: Option<Saved>,
 }
 
 impl Call {
     pub(super) fn new(core: Arc<Core>, digits: mpsc::Receiver<char>) -> Self {
-        Self { core, digits, saved: None }
+        let extension = Arc::clone(&core.extension);
+        Self { core, digits, extension, saved: None }
     }
 
     /// A step of the app: it fails as soon as the call is over. Requests that it sent run to their end by themselves, and the
@@ -68,9 +71,10 @@ impl Call {
         &self.core.caller
     }
 
-    /// What was dialled: the user part of the request URI. Hostile: whoever called chose it.
+    /// The number that the call is served for: what was dialled (the user part of the request URI; hostile, whoever called
+    /// chose it), or what the call was handed on to.
     pub fn extension(&self) -> &str {
-        &self.core.extension
+        &self.extension
     }
 
     /// Whose number was called, once [`Call::assign`] said it.
@@ -215,13 +219,23 @@ impl Call {
 
     /// Sends silence, so that the caller's phone receives RTP while nothing is played.
     pub async fn silence(&self) -> Result<(), CallError> {
+        self.core.owned().silence = true;
         let channel = Arc::clone(&self.core.channel);
         self.step(self.core.command_while_playing(|ari| async move { ari.channels().start_silence(&channel).await }))
             .await
     }
 
+    /// Ends what [`Call::silence`] began.
+    pub async fn stop_silence(&self) -> Result<(), CallError> {
+        self.core.owned().silence = false;
+        let channel = Arc::clone(&self.core.channel);
+        self.step(self.core.command_while_playing(|ari| async move { ari.channels().stop_silence(&channel).await }))
+            .await
+    }
+
     /// Plays the node's own music on hold (the class named `default` there) until [`Call::stop_music`].
     pub async fn music(&self) -> Result<(), CallError> {
+        self.core.owned().music = true;
         let channel = Arc::clone(&self.core.channel);
         self.step(self.core.command_while_playing(|ari| async move { ari.channels().start_moh(&channel, None).await }))
             .await
@@ -229,6 +243,7 @@ impl Call {
 
     /// Ends what [`Call::music`] began.
     pub async fn stop_music(&self) -> Result<(), CallError> {
+        self.core.owned().music = false;
         let channel = Arc::clone(&self.core.channel);
         self.step(self.core.command_while_playing(|ari| async move { ari.channels().stop_moh(&channel).await })).await
     }
@@ -344,7 +359,14 @@ impl Call {
                 _ => {}
             }
         }
-        self.core.state().found = saved.claims();
+        if let Some(extension) = &saved.extension {
+            self.extension = extension.as_str().into();
+        }
+        {
+            let mut state = self.core.state();
+            (state.extension, state.hops) = (saved.extension.clone(), saved.hops);
+            state.found = saved.claims();
+        }
         self.saved = Some(saved);
     }
 

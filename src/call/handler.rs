@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::{sleep, sleep_until};
 
 use super::cause::Cause;
-use super::core::{Core, panic_text};
+use super::core::{Core, Owned, panic_text};
 use super::error::{AppError, CallError};
 use super::handle::Call;
 use super::site::Site;
@@ -36,11 +36,11 @@ pub(super) async fn run(handler: Arc<dyn Handler>, mut call: Call) {
     let outcome = judge(&core, result);
     drop(call);
     clean_up(&core).await;
-    let app = core.app().unwrap_or_else(|| {
+    let (app, seconds) = core.app_time().unwrap_or_else(|| {
         core.shared.metrics.app_begins(NO_APP);
-        NO_APP
+        (NO_APP, core.started.elapsed().as_secs_f64())
     });
-    core.shared.metrics.app_ends(app, outcome, core.started.elapsed().as_secs_f64());
+    core.shared.metrics.app_ends(app, outcome, seconds);
     core.site.forget_call(&core);
     core.shared.calls.remove(&core.id);
 }
@@ -102,6 +102,11 @@ async fn clean_up(core: &Arc<Core>) {
     if commands && let Err(error) = core.delete_channel(end.cause()).await {
         left_behind(&core.site, &core.channel, &error);
     }
+    remove_owned(core, owned, commands).await;
+}
+
+/// Removes what an app made on the call's node, or, where the node may not be commanded, forgets it.
+pub(super) async fn remove_owned(core: &Core, owned: Owned, commands: bool) {
     for membership in owned.memberships {
         membership.leave().await;
     }

@@ -24,6 +24,7 @@ mod bridges;
 mod cause;
 mod core;
 mod error;
+mod hand_on;
 mod handle;
 mod handler;
 mod ids;
@@ -38,6 +39,7 @@ mod view;
 
 pub use cause::Cause;
 pub use error::{AppError, CallError};
+pub use hand_on::HOP_LIMIT;
 pub use handle::Call;
 pub use handler::Handler;
 pub use ids::Kind;

@@ -21,6 +21,12 @@ pub(super) struct Saved {
     v: u32,
     /// The app that saved it, by name.
     pub(super) app: String,
+    /// The number that the call was handed on to last; nothing while it is served for what was dialled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) extension: Option<String>,
+    /// How often the call was handed on.
+    #[serde(default)]
+    pub(super) hops: u32,
     /// Ids of objects that belong to the call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) objects: Vec<String>,
@@ -33,7 +39,14 @@ pub(super) struct Saved {
 
 impl Saved {
     pub(super) fn new(app: &str, objects: Vec<String>, room: Vec<String>, data: serde_json::Value) -> Self {
-        Self { v: VERSION, app: app.to_owned(), objects, room, data }
+        Self { v: VERSION, app: app.to_owned(), extension: None, hops: 0, objects, room, data }
+    }
+
+    /// The same state of a call that was handed on.
+    #[must_use]
+    pub(super) fn handed_on(mut self, extension: Option<String>, hops: u32) -> Self {
+        (self.extension, self.hops) = (extension, hops);
+        self
     }
 
     /// Every id that the call claims.
@@ -65,7 +78,8 @@ mod tests {
             vec!["kamari-bridge-0-1".into()],
             vec!["kamari-bridge-0-2".into()],
             serde_json::json!({"a": [1, "ü\"\\,"]}),
-        );
+        )
+        .handed_on(Some("700".into()), 2);
         assert_eq!(Saved::decode(&saved.encode().expect("short enough")), Some(saved));
     }
 

@@ -94,6 +94,11 @@ pub enum Step {
         /// What serves it.
         app: &'static str,
     },
+    /// An app handed the call on to another number of the tenant.
+    HandedOn {
+        /// Which.
+        extension: Arc<str>,
+    },
     /// Answered.
     Answered,
     /// Media began.

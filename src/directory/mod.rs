@@ -9,6 +9,7 @@
 //! - It knows no app: whoever builds it says what an extension's settings become, and refuses what makes no sense.
 //! - A number is looked up within one tenant only; names of two tenants never meet.
 
+mod numbers;
 mod pattern;
 mod settings;
 
@@ -16,6 +17,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
+pub use numbers::Numbers;
 use pattern::{Key, Pattern};
 pub use settings::{ExtensionSettings, Parameters, TenantSettings};
 
@@ -63,10 +65,10 @@ pub enum Unknown {
 
 impl<T> Directory<T> {
     /// Builds a directory, or says which field is wrong. `target` turns the settings of one extension of the named
-    /// tenant into what it stands for; what it refuses is reported under the extension's own name.
+    /// tenant, who has these numbers, into what it stands for; what it refuses is reported under the extension's own name.
     pub fn build(
         settings: &[TenantSettings],
-        mut target: impl FnMut(&Arc<str>, &ExtensionSettings) -> Result<T, Invalid>,
+        mut target: impl FnMut(&Arc<str>, &Arc<Numbers>, &ExtensionSettings) -> Result<T, Invalid>,
     ) -> Result<Self, Invalid> {
         let mut names = HashSet::new();
         let mut by_domain = HashMap::new();
@@ -106,13 +108,14 @@ impl<T> Directory<T> {
 impl<T> Tenant<T> {
     fn build(
         raw: &TenantSettings,
-        target: &mut impl FnMut(&Arc<str>, &ExtensionSettings) -> Result<T, Invalid>,
+        target: &mut impl FnMut(&Arc<str>, &Arc<Numbers>, &ExtensionSettings) -> Result<T, Invalid>,
     ) -> Result<Self, Invalid> {
         let name: Arc<str> = raw.name.as_str().into();
+        let keys: Vec<Key> = raw.extensions.keys().map(|text| Key::parse(text)).collect::<Result<_, _>>()?;
+        let numbers = Arc::new(Numbers::new(&keys));
         let mut tenant = Self { name, exact: HashMap::new(), patterns: Vec::new() };
-        for (text, extension) in &raw.extensions {
-            let key = Key::parse(text)?;
-            let built = target(&tenant.name, extension)
+        for (key, (text, extension)) in keys.into_iter().zip(&raw.extensions) {
+            let built = target(&tenant.name, &numbers, extension)
                 .map_err(|refused| refused.within(&format!("extensions.\"{}\"", text.escape_debug())))?;
             match key {
                 Key::Exact(number) => {
@@ -171,7 +174,7 @@ mod tests {
 
     fn build(toml: &str) -> Result<Directory<String>, Invalid> {
         let file: File = toml::from_str(toml).expect("TOML of tenants");
-        Directory::build(&file.tenants, |tenant, extension| match extension.app.as_str() {
+        Directory::build(&file.tenants, |tenant, _, extension| match extension.app.as_str() {
             "bad" => Err(Invalid::new("app", "a good app", "bad")),
             app => Ok(format!("{tenant}/{app}{}", serde_json::Value::Object(extension.parameters.clone()))),
         })

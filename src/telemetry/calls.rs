@@ -13,6 +13,8 @@ const DURATION_BUCKETS: [f64; 12] =
 pub enum CallOutcome {
     /// The app did all it meant to do.
     Completed,
+    /// The app handed the call on to another number.
+    HandedOn,
     /// The caller hung up first: the usual end of a conference or an echo.
     HungUp,
     /// The app refused the call with a SIP cause.
@@ -34,6 +36,7 @@ impl CallOutcome {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Completed => "completed",
+            Self::HandedOn => "handed_on",
             Self::HungUp => "hung_up",
             Self::Rejected => "rejected",
             Self::Unknown => "unknown_extension",
@@ -100,9 +103,19 @@ impl CallMetrics {
         self.active_by_app.with_label_values(&[app]).inc();
     }
 
+    /// The app `from`, which had a call for `seconds`, hands it on to the app `to`.
+    pub fn app_hands_on(&self, from: &'static str, to: &'static str, seconds: f64) {
+        self.active_by_app.with_label_values(&[to]).inc();
+        self.ended(from, CallOutcome::HandedOn, seconds);
+    }
+
     /// An app is done with a call that it had for `seconds`.
     pub fn app_ends(&self, app: &'static str, outcome: CallOutcome, seconds: f64) {
         self.active.dec();
+        self.ended(app, outcome, seconds);
+    }
+
+    fn ended(&self, app: &'static str, outcome: CallOutcome, seconds: f64) {
         self.active_by_app.with_label_values(&[app]).dec();
         self.outcomes.with_label_values(&[app, outcome.as_str()]).inc();
         self.durations.with_label_values(&[app]).observe(seconds);

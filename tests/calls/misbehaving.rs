@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kamari::apps::{App, Catalogue, Reader};
+use kamari::apps::{App, Catalogue, Next, Reader};
 use kamari::call::{AppError, Call, CallSettings, Cause, End};
 use kamari::invalid::Invalid;
 
@@ -25,7 +25,7 @@ macro_rules! app {
                 Ok(Self)
             }
 
-            async fn run(&self, $call: &mut Call) -> Result<(), AppError> {
+            async fn run(&self, $call: &mut Call) -> Result<Next, AppError> {
                 $body
             }
         }
@@ -35,7 +35,7 @@ macro_rules! app {
 app!(Panics, "panics", |call| {
     call.answer().await?;
     assert!(call.extension().is_empty(), "an app that is wrong");
-    Ok(())
+    Ok(Next::Done)
 });
 app!(Errs, "errs", |call| {
     call.answer().await?;
@@ -45,23 +45,23 @@ app!(Errs, "errs", |call| {
 app!(Sticks, "sticks", |call| {
     call.answer().await?;
     std::future::pending::<()>().await;
-    Ok(())
+    Ok(Next::Done)
 });
 // Hangs up with cause 17 when three digits came, with 16 when one did not come in time.
 app!(Asks, "asks", |call| {
     call.answer().await?;
     for _ in 0..3 {
         if call.digit_within(Duration::from_millis(500)).await?.is_none() {
-            return Ok(());
+            return Ok(Next::Done);
         }
     }
     call.hang_up(Cause::BUSY).await?;
-    Ok(())
+    Ok(Next::Done)
 });
 app!(Waits, "waits", |call| {
     call.answer().await?;
     call.hung_up().await;
-    Ok(())
+    Ok(Next::Done)
 });
 
 #[tokio::test]

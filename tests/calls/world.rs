@@ -10,8 +10,8 @@ use kamari::media::{MediaSettings, Prompts};
 use kamari::pool::{self, Availability, NodeSpec, NodeStatus, Parts, Pool, RawNode};
 use kamari::telemetry::Metrics;
 
-use crate::misbehaving;
 use crate::support::fake_node::{FakeNode, IncomingCall, PASSWORD, USERNAME};
+use crate::{handing_on, misbehaving};
 
 /// Whatever a test waits for comes within this time, or the test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -25,6 +25,10 @@ const TENANTS: &str = r#"
     "601" = { app = "conference", alone = [] }
     "700" = { app = "echo" }
     "800" = { app = "playback", prompts = ["hello", "beep"] }
+    "810" = { app = "playback", prompts = "hello", then = "700" }
+    "811" = { app = "playback", prompts = "beep", then = "812" }
+    "812" = { app = "playback", prompts = "beep", then = "811" }
+    "rings" = { app = "echoes_on", then = "pin" }
     "900" = { app = "reject", sip = 486 }
     "panic" = { app = "panics" }
     "error" = { app = "errs" }
@@ -59,7 +63,7 @@ impl World {
     pub(crate) async fn with(nodes: &[FakeNode], settings: CallSettings) -> Self {
         let metrics = Metrics::new().expect("metrics");
         let file: File = toml::from_str(TENANTS).expect("TOML of tenants");
-        let catalogue = misbehaving::add_to(Catalogue::default());
+        let catalogue = handing_on::add_to(misbehaving::add_to(Catalogue::default()));
         let prompts = Arc::new(Prompts::new(&MediaSettings::default()));
         let switchboard = Switchboard::new(catalogue, prompts, &file.tenants).expect("a good directory");
         let runtime = Runtime::new(settings, Arc::clone(&metrics.calls), Arc::new(switchboard));
