@@ -47,7 +47,7 @@ pub(super) fn take_over(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: 
     let mut claims = Vec::new();
     let mut strays = Vec::new();
     for channel in &resync.channels {
-        if site.has(&channel.id) {
+        if site.has(&channel.id) || site.departed_since(&channel.id, resync.asked) {
             continue;
         }
         if Kind::of(&channel.id).is_some() || channel.dialplan.exten.starts_with(TOKEN_PREFIX) {

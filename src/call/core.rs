@@ -389,6 +389,11 @@ impl Core {
         owned.playbacks.push(Arc::clone(playback));
     }
 
+    /// Whether the call lives on without this process, or may: it can be found again.
+    pub(super) fn is_let_go(&self) -> bool {
+        self.end().is_some_and(|end| !end.allows_commands())
+    }
+
     /// Hangs the channel up with the cause of the call's end, which must be set. Nothing to do is no error.
     pub(super) async fn delete_channel(&self, cause: Cause) -> Result<(), AriError> {
         if self.channel_is_gone() || !self.site.link().commands_allowed() {

@@ -41,6 +41,9 @@ pub(super) async fn run(handler: Arc<dyn Handler>, mut call: Call) {
         (NO_APP, core.started.elapsed().as_secs_f64())
     });
     core.shared.metrics.app_ends(app, outcome, seconds);
+    if core.channel_is_gone() {
+        core.site.departs(&core.channel);
+    }
     core.site.forget_call(&core);
     core.shared.calls.remove(&core.id);
 }

@@ -26,6 +26,7 @@ pub(super) async fn watch(shared: Arc<Shared>, site: Arc<Site>) {
             () = site.closed() => return,
             _ = looks.tick() => {}
         }
+        site.forget_departed();
         match look(&site).await {
             Ok(found) => {
                 found.seen_again(&suspects).remove(&shared, &site).await;

@@ -4,17 +4,22 @@
 //! a new site, and its calls are found again. Lookups take no lock longer than it takes to clone an `Arc`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
 use super::playback::PlaybackCore;
 use super::view::End;
 use crate::pool::{NodeLink, NodeName};
+
+/// Longer than it takes to read what a node has: a few requests, each with its deadline.
+const LONGEST_LIST: Duration = Duration::from_secs(60);
 
 /// Who is to hear of an object's events.
 #[derive(Debug, Clone)]
@@ -77,6 +82,8 @@ pub(super) struct Site {
     pub(super) name: NodeName,
     link: ArcSwap<NodeLink>,
     objects: DashMap<String, Target>,
+    /// Callers' channels that are gone, and when they went: a list that was asked for before may still name them.
+    departed: DashMap<Arc<str>, Instant>,
     closed: CancellationToken,
 }
 
@@ -86,6 +93,7 @@ impl Site {
             name: link.name.clone(),
             link: ArcSwap::from_pointee(link),
             objects: DashMap::new(),
+            departed: DashMap::new(),
             closed: CancellationToken::new(),
         })
     }
@@ -122,10 +130,10 @@ impl Site {
         self.objects.insert(id.to_owned(), target);
     }
 
-    /// Registers a call, unless its channel has one already that is not over.
+    /// Registers a call, unless its channel has one already. A call that was let go does not count.
     pub(super) fn register_call(&self, core: &Arc<Core>) -> bool {
         match self.objects.entry(core.channel.as_ref().to_owned()) {
-            Entry::Occupied(entry) if matches!(entry.get(), Target::Call(other) if other.end().is_none()) => false,
+            Entry::Occupied(entry) if !matches!(entry.get(), Target::Call(other) if other.is_let_go()) => false,
             Entry::Occupied(mut entry) => {
                 entry.insert(Target::Call(Arc::clone(core)));
                 true
@@ -145,6 +153,21 @@ impl Site {
     pub(super) fn forget_call(&self, core: &Arc<Core>) {
         let own = |_: &String, target: &Target| matches!(target, Target::Call(other) if Arc::ptr_eq(other, core));
         self.objects.remove_if(core.channel.as_ref(), own);
+    }
+
+    /// A caller's channel is gone for good.
+    pub(super) fn departs(&self, channel: &Arc<str>) {
+        self.departed.insert(Arc::clone(channel), Instant::now());
+    }
+
+    /// Whether a caller's channel that was listed to one who asked at `asked` went meanwhile.
+    pub(super) fn departed_since(&self, channel: &str, asked: Instant) -> bool {
+        self.departed.get(channel).is_some_and(|departed| *departed >= asked)
+    }
+
+    /// Forgets the channels that went longer ago than any list takes to arrive.
+    pub(super) fn forget_departed(&self) {
+        self.departed.retain(|_, departed| departed.elapsed() < LONGEST_LIST);
     }
 
     /// Every call here.

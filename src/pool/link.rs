@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::time::Instant;
+
 use super::name::{NodeName, SipUri};
 use crate::ari::AriClient;
 use crate::ari::event::Event;
@@ -68,8 +70,10 @@ impl NodeLink {
 }
 
 /// What is in our application on a node when its events begin to arrive.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Resync {
+    /// When the reading began: what ended later may still be listed.
+    pub asked: Instant,
     /// Every channel in the application, callers and legs; no probe.
     pub channels: Vec<Channel>,
     /// Every bridge that the application hears of or that kamari made.

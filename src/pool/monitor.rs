@@ -6,6 +6,9 @@
 //! After the socket came up (or events were lost) the node's state is read while new events wait in their queue; then
 //! the listener gets the whole (`on_up`), then the events that waited. So nothing is missed, and what came in between is
 //! heard twice at most.
+//!
+//! A socket that was lost is given as long as a node that fails its checks: only when it has not come back by then, or the
+//! node refuses connections because its process is gone, is the listener told `on_down`. Calls do not notice a blip.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -129,8 +132,12 @@ pub(super) struct Monitor {
     orders: mpsc::Receiver<()>,
     calls: Calls,
     probe: Probe,
-    /// Why events do not arrive, or that they do and the node's state was read: then the listener was told `on_up`.
+    /// Why events do not arrive, or that they do and the node's state was read.
     events: Events,
+    /// Whether the listener was told `on_up`, and not `on_down` since.
+    told_up: bool,
+    /// When the listener is told that the node's events do not arrive.
+    give_up: Option<Instant>,
     /// Whether the last round was bad.
     in_trouble: bool,
     take_back_after: Duration,
@@ -173,6 +180,8 @@ impl Monitor {
             calls: Calls::default(),
             probe: Probe::default(),
             events: Events::Down(Trouble { reason: "the event socket is not open yet".to_owned(), definite: false }),
+            told_up: false,
+            give_up: None,
             in_trouble: false,
             take_back_after,
         };
@@ -233,6 +242,7 @@ impl Monitor {
                     self.finish_round(result).await;
                     next.as_mut().reset(Instant::now() + self.pause());
                 }
+                () = at(self.give_up) => self.tell_down("its events did not arrive for too long"),
                 () = &mut next, if rounds.is_empty() => {
                     if let Some(mark) = self.mark().await {
                         rounds.push(self.round(mark));
@@ -311,13 +321,14 @@ impl Monitor {
                 self.probe = Probe::default();
                 self.link.generation = self.world.generations.fetch_add(1, Ordering::Relaxed) + 1;
                 self.events = Events::Heard;
+                (self.told_up, self.give_up) = (true, None);
                 self.link.commands.store(true, Ordering::Release);
                 self.world.listener.on_up(&self.link, &resync);
                 self.report(Report::Up { about, difference, own: self.calls.count() }).await;
             }
             Some(Err(error)) => {
                 let trouble = Trouble::of("reading the node's state", &error);
-                self.tell_down(&trouble.reason);
+                self.bear();
                 self.events = Events::Unread(trouble.clone());
                 self.report(Report::SocketDown(trouble)).await;
             }
@@ -327,11 +338,13 @@ impl Monitor {
 
     async fn socket_down(&mut self, failure: &ConnectFailure) {
         let trouble = Trouble::from(failure);
-        self.tell_down(&trouble.reason);
         self.events = Events::Down(trouble.clone());
         if *failure == ConnectFailure::ConnectionRefused {
             // The process is gone, and its calls with it.
+            self.tell_down(&trouble.reason);
             self.forget_calls().await;
+        } else {
+            self.bear();
         }
         self.report(Report::SocketDown(trouble)).await;
     }
@@ -393,10 +406,19 @@ impl Monitor {
         }
     }
 
+    /// Events do not arrive for now: the listener is told in a while, unless they do again.
+    fn bear(&mut self) {
+        if self.told_up && self.give_up.is_none() {
+            self.give_up = Some(Instant::now() + self.world.settings.down_time());
+        }
+    }
+
     fn tell_down(&mut self, reason: &str) {
+        self.give_up = None;
         if matches!(self.events, Events::Heard) {
-            let trouble = Trouble { reason: reason.to_owned(), definite: false };
-            self.events = Events::Down(trouble);
+            self.events = Events::Down(Trouble { reason: reason.to_owned(), definite: false });
+        }
+        if std::mem::take(&mut self.told_up) {
             self.world.listener.on_down(&self.link, reason);
         }
     }
@@ -425,6 +447,14 @@ impl Monitor {
     }
 }
 
+/// Completes at this time, if there is one.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Events that nobody here reads, and that are half of all: each hang-up sets five variables of RTP statistics, each made
 /// channel goes through dialplan steps.
 const UNHEARD: [&str; 2] = ["ChannelVarset", "ChannelDialplan"];
@@ -442,6 +472,7 @@ async fn silence(ari: &AriClient) -> Result<Application, AriError> {
 
 /// The node's description, and what is in our application on it.
 async fn read_all(ari: &AriClient) -> Result<(About, Resync), AriError> {
+    let asked = Instant::now();
     let info = ari.asterisk().info(&[]).await?;
     let about = About {
         version: info.system.map(|system| system.version),
@@ -457,5 +488,5 @@ async fn read_all(ari: &AriClient) -> Result<(About, Resync), AriError> {
     let heard: HashSet<&str> = application.bridge_ids.iter().map(String::as_str).collect();
     let mut bridges = ari.bridges().list().await?;
     bridges.retain(|one| heard.contains(one.id.as_str()) || one.id.starts_with(OWN_PREFIX));
-    Ok((about, Resync { channels, bridges }))
+    Ok((about, Resync { asked, channels, bridges }))
 }

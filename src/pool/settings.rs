@@ -94,6 +94,11 @@ impl Settings {
         Duration::from_millis(self.poll_interval_ms)
     }
 
+    /// How long a node may be without a good check, or without its events, until it is down.
+    pub fn down_time(&self) -> Duration {
+        self.poll_interval() * self.down_after
+    }
+
     /// `check_timeout_ms` as a duration.
     pub const fn check_timeout(&self) -> Duration {
         Duration::from_millis(self.check_timeout_ms)

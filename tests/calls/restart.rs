@@ -1,6 +1,6 @@
 //! kamari goes and comes back, a node's events stop and start: established calls stay and are owned again.
 
-use crate::support::fake_node::FakeNode;
+use crate::support::fake_node::{FakeNode, Lie};
 use crate::world::{World, call_in, left_on, until, within};
 
 /// Two in a room, one who hears himself, one to whom something is played.
@@ -103,12 +103,38 @@ async fn a_playback_goes_on_under_a_new_kamari() {
 }
 
 #[tokio::test]
-async fn a_lost_socket_costs_no_call() {
+async fn no_call_notices_a_socket_that_comes_back_at_once() {
     let nodes = [FakeNode::start().await];
     let world = World::over(&nodes).await;
     let channels = busy(&nodes[0]).await;
     let bridges: Vec<_> = channels.iter().map(|channel| nodes[0].bridge_of(channel)).collect();
     nodes[0].cut_sockets();
+    // One leaves unheard: that he is known to have left shows that what is there was read again.
+    nodes[0].far_end_hangs_up(&channels[0]);
+    until("the one who left is known to have", || world.runtime.live() == 3).await;
+    let heard = call_in(&nodes[0], "patient");
+    world.call(&heard, |call| call.app.is_some()).await;
+    assert_eq!(world.metrics.calls.adopted.get(), 0);
+    assert_eq!(channels[1..].iter().map(|channel| nodes[0].bridge_of(channel)).collect::<Vec<_>>(), bridges[1..]);
+    for channel in channels[1..].iter().chain([&heard]) {
+        nodes[0].far_end_hangs_up(channel);
+    }
+    world.nothing_left(&nodes).await;
+    for app in ["conference", "echo", "waits"] {
+        assert_eq!(world.outcomes(app, "node_lost"), 0, "{app}");
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_stays_away_costs_no_call() {
+    let nodes = [FakeNode::start().await];
+    let world = World::over(&nodes).await;
+    let channels = busy(&nodes[0]).await;
+    let bridges: Vec<_> = channels.iter().map(|channel| nodes[0].bridge_of(channel)).collect();
+    nodes[0].lie(Lie::NotBooted);
+    nodes[0].cut_sockets();
+    until("its calls are let go", || world.runtime.live() == 0).await;
+    nodes[0].mend();
     until("all are found again", || world.metrics.calls.adopted.get() == 4).await;
     until("they are served", || world.runtime.calls().iter().filter(|call| call.end.is_none()).count() == 4).await;
     assert_eq!(channels.iter().map(|channel| nodes[0].bridge_of(channel)).collect::<Vec<_>>(), bridges);

@@ -108,7 +108,11 @@ impl World {
 
     /// Waits until no call lives, and checks that nothing is registered and nothing left on the nodes.
     pub(crate) async fn nothing_left(&self, nodes: &[FakeNode]) {
-        until("no call lives", || self.runtime.live() == 0).await;
+        let end = tokio::time::Instant::now() + PATIENCE;
+        while self.runtime.live() > 0 {
+            assert!(tokio::time::Instant::now() < end, "calls live on: {:#?}", self.runtime.calls());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         until("nothing is registered", || self.runtime.registered() == 0).await;
         for node in nodes {
             until("the node is empty", || left_on(node) == (0, 0, 0)).await;
