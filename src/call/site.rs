@@ -19,7 +19,7 @@ use super::view::End;
 use crate::pool::{NodeLink, NodeName};
 
 /// Longer than it takes to read what a node has: a few requests, each with its deadline.
-const LONGEST_LIST: Duration = Duration::from_secs(60);
+const LONGEST_LIST: Duration = Duration::from_mins(1);
 
 /// Who is to hear of an object's events.
 #[derive(Debug, Clone)]
