@@ -8,6 +8,8 @@ mod apps;
 mod handing_on;
 #[path = "calls/leaks.rs"]
 mod leaks;
+#[path = "calls/media.rs"]
+mod media;
 #[path = "calls/misbehaving.rs"]
 mod misbehaving;
 #[path = "calls/restart.rs"]

@@ -44,6 +44,10 @@ pub(super) fn take_over(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: 
         let site = Arc::clone(site);
         shared.tasks.spawn(async move { playback.verify(&site).await });
     }
+    for recording in site.recordings() {
+        let site = Arc::clone(site);
+        shared.tasks.spawn(async move { recording.verify(&site).await });
+    }
     let mut claims = Vec::new();
     let mut strays = Vec::new();
     for channel in &resync.channels {

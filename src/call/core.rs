@@ -23,6 +23,7 @@ use super::cause::Cause;
 use super::error::CallError;
 use super::ids::Kind;
 use super::playback::PlaybackCore;
+use super::recording::RecordingCore;
 use super::room::Membership;
 use super::runtime::Shared;
 use super::site::{Site, Target};
@@ -70,6 +71,7 @@ struct Record {
 #[derive(Debug, Default)]
 pub(super) struct Owned {
     pub(super) playbacks: Vec<Arc<PlaybackCore>>,
+    pub(super) recordings: Vec<Arc<RecordingCore>>,
     pub(super) bridges: Vec<String>,
     pub(super) snoops: Vec<String>,
     pub(super) memberships: Vec<Membership>,
@@ -321,7 +323,7 @@ impl Core {
         }
     }
 
-    /// A command to the caller's channel, which a playback on it would hold up: that is stopped first.
+    /// A command to the caller's channel, which a playback or a recording on it would hold up: those are stopped first.
     pub(super) async fn command<T, F>(&self, command: impl FnOnce(AriClient) -> F) -> Result<T, CallError>
     where
         T: Send + 'static,
@@ -329,6 +331,7 @@ impl Core {
     {
         let _turn = self.order.lock().await;
         self.stop_playbacks().await?;
+        self.stop_recordings().await?;
         self.request(command).await.map_err(|error| self.understand(error))
     }
 
@@ -366,6 +369,15 @@ impl Core {
         let playing: Vec<_> = self.owned().playbacks.iter().filter(|one| !one.is_over()).cloned().collect();
         for playback in playing {
             self.stop_playback(&playback).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn stop_recordings(&self) -> Result<(), CallError> {
+        let running: Vec<_> = self.owned().recordings.iter().filter(|one| !one.is_over()).cloned().collect();
+        for recording in running {
+            let site = Arc::clone(&self.site);
+            self.request(|_| async move { recording.stop(&site).await }).await?;
         }
         Ok(())
     }

@@ -16,6 +16,9 @@ pub enum CallError {
     /// Media could not be played: it does not exist, or the node could not fetch or decode it.
     #[error("{0} cannot be played")]
     Media(String),
+    /// The caller could not be recorded: what the node said.
+    #[error("the caller cannot be recorded: {0}")]
+    Recording(String),
     /// Something that the node had to report did not come in time.
     #[error("the node did not report {0} in time")]
     Silent(&'static str),

@@ -267,6 +267,16 @@ impl Call {
         }
     }
 
+    /// A key that was pressed and not read.
+    pub(super) fn waiting_digit(&mut self) -> Option<char> {
+        self.digits.try_recv().ok()
+    }
+
+    /// Whether a key was pressed and not read.
+    pub(super) fn has_digits(&self) -> bool {
+        !self.digits.is_empty()
+    }
+
     /// Forgets keys that were pressed and not read.
     pub fn forget_digits(&mut self) {
         while self.digits.try_recv().is_ok() {}

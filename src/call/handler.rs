@@ -116,6 +116,9 @@ pub(super) async fn remove_owned(core: &Core, owned: Owned, commands: bool) {
     for playback in owned.playbacks {
         core.site.forget(&playback.id);
     }
+    for recording in owned.recordings {
+        core.site.forget(&recording.name);
+    }
     for snoop in owned.snoops {
         if commands {
             remove_channel(&core.site, &snoop).await;

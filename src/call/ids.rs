@@ -17,6 +17,8 @@ pub enum Kind {
     Call,
     /// A playback on a channel or a bridge.
     Playback,
+    /// A recording of a channel or a bridge.
+    Recording,
     /// A bridge.
     Bridge,
     /// A channel that listens to another one.
@@ -26,12 +28,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Call, Self::Playback, Self::Bridge, Self::Snoop, Self::Leg];
+    const ALL: [Self; 6] = [Self::Call, Self::Playback, Self::Recording, Self::Bridge, Self::Snoop, Self::Leg];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Call => "call",
             Self::Playback => "playback",
+            Self::Recording => "recording",
             Self::Bridge => "bridge",
             Self::Snoop => "snoop",
             Self::Leg => "leg",

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::core::Core;
 use super::error::CallError;
 use super::site::Site;
+use super::view::Step;
 
 /// For how long a stopped playback's end is awaited before the node is asked.
 const END_WAIT: Duration = Duration::from_secs(1);
@@ -120,6 +121,7 @@ impl Playback {
     /// Completes when the media has been played to its end or was stopped.
     pub async fn finished(&self) -> Result<(), CallError> {
         if self.core.unless_over(self.running.over()).await? {
+            self.core.step(Step::Played);
             return Ok(());
         }
         // A hang-up fails the playback too, and its own event may come later.
@@ -129,6 +131,8 @@ impl Playback {
 
     /// Stops the media and waits until it has stopped.
     pub async fn stop(&self) -> Result<(), CallError> {
-        self.core.stop_playback(&self.running).await
+        self.core.stop_playback(&self.running).await?;
+        self.core.step(Step::Played);
+        Ok(())
     }
 }

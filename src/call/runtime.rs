@@ -204,6 +204,21 @@ impl Runtime {
             EventKind::PlaybackStarted(event) => Self::playback(site, &event.playback.id, &event.playback.state),
             EventKind::PlaybackContinuing(event) => Self::playback(site, &event.playback.id, &event.playback.state),
             EventKind::PlaybackFinished(event) => Self::playback(site, &event.playback.id, &event.playback.state),
+            EventKind::RecordingStarted(event) => {
+                if let Some(Target::Recording(recording)) = site.target(&event.recording.name) {
+                    recording.goes_on();
+                }
+            }
+            EventKind::RecordingFinished(event) => {
+                if let Some(Target::Recording(recording)) = site.target(&event.recording.name) {
+                    recording.finished(&event.recording);
+                }
+            }
+            EventKind::RecordingFailed(event) => {
+                if let Some(Target::Recording(recording)) = site.target(&event.recording.name) {
+                    recording.failed(event.recording.cause.as_deref());
+                }
+            }
             _ => {}
         }
     }

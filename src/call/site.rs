@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
 use super::playback::PlaybackCore;
+use super::recording::RecordingCore;
 use super::view::End;
 use crate::pool::{NodeLink, NodeName};
 
@@ -30,6 +31,8 @@ pub(super) enum Target {
     Leg(Arc<Leg>),
     /// A playback.
     Playback(Arc<PlaybackCore>),
+    /// A recording.
+    Recording(Arc<RecordingCore>),
     /// A bridge: nothing of its events is needed, but it has an owner.
     Bridge,
 }
@@ -180,6 +183,13 @@ impl Site {
     pub(super) fn playbacks(&self) -> Vec<Arc<PlaybackCore>> {
         let playback = |target: &Target| if let Target::Playback(one) = target { Some(Arc::clone(one)) } else { None };
         self.objects.iter().filter_map(|entry| playback(entry.value())).collect()
+    }
+
+    /// Every recording here.
+    pub(super) fn recordings(&self) -> Vec<Arc<RecordingCore>> {
+        let recording =
+            |target: &Target| if let Target::Recording(one) = target { Some(Arc::clone(one)) } else { None };
+        self.objects.iter().filter_map(|entry| recording(entry.value())).collect()
     }
 
     /// Every channel here that kamari made, or that is the far end of one.

@@ -108,6 +108,13 @@ pub enum Step {
     },
     /// Media ended or was stopped.
     Played,
+    /// The caller is being recorded.
+    Recording {
+        /// The recording's name on the node.
+        name: String,
+    },
+    /// The recording is complete.
+    Recorded,
     /// The caller pressed a key; which one is nobody's business (it may be a PIN).
     Digit,
     /// The caller joined a room or another bridge.

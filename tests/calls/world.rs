@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kamari::apps::{Catalogue, Switchboard};
-use kamari::call::{CallSettings, CallView, Runtime};
+use kamari::call::{CallSettings, CallView, Handler, Runtime};
 use kamari::directory::TenantSettings;
 use kamari::media::{MediaSettings, Prompts};
 use kamari::pool::{self, Availability, NodeSpec, NodeStatus, Parts, Pool, RawNode};
@@ -61,12 +61,22 @@ impl World {
     }
 
     pub(crate) async fn with(nodes: &[FakeNode], settings: CallSettings) -> Self {
-        let metrics = Metrics::new().expect("metrics");
         let file: File = toml::from_str(TENANTS).expect("TOML of tenants");
         let catalogue = handing_on::add_to(misbehaving::add_to(Catalogue::default()));
         let prompts = Arc::new(Prompts::new(&MediaSettings::default()));
         let switchboard = Switchboard::new(catalogue, prompts, &file.tenants).expect("a good directory");
-        let runtime = Runtime::new(settings, Arc::clone(&metrics.calls), Arc::new(switchboard));
+        Self::start(nodes, settings, Arc::new(switchboard)).await
+    }
+
+    /// A kamari whose calls are served by this alone.
+    pub(crate) async fn serving(nodes: &[FakeNode], handler: Arc<dyn Handler>) -> Self {
+        let settings = CallSettings { app_grace_s: 1, orphan_check_s: 1, ..CallSettings::default() };
+        Self::start(nodes, settings, handler).await
+    }
+
+    async fn start(nodes: &[FakeNode], settings: CallSettings, handler: Arc<dyn Handler>) -> Self {
+        let metrics = Metrics::new().expect("metrics");
+        let runtime = Runtime::new(settings, Arc::clone(&metrics.calls), handler);
         let parts = Parts {
             settings: pool::Settings {
                 poll_interval_ms: 100,
@@ -116,6 +126,7 @@ impl World {
         until("nothing is registered", || self.runtime.registered() == 0).await;
         for node in nodes {
             until("the node is empty", || left_on(node) == (0, 0, 0)).await;
+            until("nothing is recorded any more", || node.leftovers().recordings == 0).await;
         }
     }
 

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Map, json};
 
-use super::playbacks;
-use super::state::{Channel, State, now, object};
-use super::{FakeNode, Shared};
+use super::state::{Channel, Recording, State, Target, now, object};
+use super::{FakeNode, Shared, playbacks, recordings};
 
 /// A call that Kamailio sends to the node.
 #[derive(Debug, Clone)]
@@ -93,10 +92,28 @@ impl FakeNode {
         hang_up(&self.shared, channel, Map::new(), 16);
     }
 
-    /// The far end presses a key.
+    /// The far end presses a key. One that ends a recording is told of all the same, and first.
     pub fn far_end_presses(&self, channel: &str, digit: char) {
         let fields = object(json!({ "digit": digit.to_string(), "duration_ms": 100 }));
-        self.shared.lock().emit_channel(channel, "ChannelDtmfReceived", fields);
+        let mut state = self.shared.lock();
+        state.emit_channel(channel, "ChannelDtmfReceived", fields);
+        let ends =
+            |recording: &Recording| recording.terminate_on == "any" || recording.terminate_on == digit.to_string();
+        recordings::finish_of(&mut state, &Target::Channel(channel.to_owned()), ends);
+        drop(state);
+        self.shared.changed.notify_waiters();
+    }
+
+    /// The far end has said nothing for as long as its recordings that end on silence wait.
+    pub fn far_end_is_silent(&self, channel: &str) {
+        let target = Target::Channel(channel.to_owned());
+        recordings::finish_of(&mut self.shared.lock(), &target, |recording| recording.ends_on_silence);
+        self.shared.changed.notify_waiters();
+    }
+
+    /// The names of the complete recordings.
+    pub fn stored_recordings(&self) -> Vec<String> {
+        self.shared.lock().stored.keys().cloned().collect()
     }
 
     /// What happens from now on when an endpoint is dialled whose name contains `part`. Without a rule it answers.
@@ -177,7 +194,9 @@ pub(crate) fn hang_up(shared: &Arc<Shared>, id: &str, request: Map<String, serde
         }
     }
     state.emit_channel(id, "ChannelHangupRequest", request);
-    playbacks::fail_all(&mut state, &super::state::Target::Channel(id.to_owned()));
+    let target = Target::Channel(id.to_owned());
+    recordings::finish_of(&mut state, &target, |_| true);
+    playbacks::fail_all(&mut state, &target);
     if let Some(bridge) = bridge {
         super::bridges::leave(&mut state, &bridge, id);
     }
@@ -191,13 +210,6 @@ pub(crate) fn hang_up(shared: &Arc<Shared>, id: &str, request: Map<String, serde
     };
     state.emit_subscribed(id, "ChannelDestroyed", object(json!({ "cause": cause, "cause_txt": cause_txt })));
     state.channels.remove(id);
-    let ended: Vec<String> = {
-        let of_channel = |name: &String| state.recordings[name].target.uri() == format!("channel:{id}");
-        state.recordings.keys().filter(|name| of_channel(name)).cloned().collect()
-    };
-    for name in ended {
-        super::recordings::finish(&mut state, &name);
-    }
     drop(state);
     shared.changed.notify_waiters();
 }

@@ -1,5 +1,8 @@
 //! `/recordings`, and recording channels and bridges.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use axum::extract::{Path, State as Extract};
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
@@ -26,7 +29,7 @@ pub(crate) async fn of_bridge(Extract(shared): Node, Path(id): Path<String>, par
     record(&shared, Target::Bridge(id), app.unwrap_or_default(), &params)
 }
 
-fn record(shared: &Shared, target: Target, app: String, params: &Params) -> Reply {
+fn record(shared: &Arc<Shared>, target: Target, app: String, params: &Params) -> Reply {
     let (Some(name), Some(format)) = (params.get("name"), params.get("format")) else {
         return Err(refuse(400, "Recording name and format are required"));
     };
@@ -38,11 +41,31 @@ fn record(shared: &Shared, target: Target, app: String, params: &Params) -> Repl
     if state.recordings.contains_key(&name) || (!overwrites && state.stored.contains_key(&name)) {
         return Err(refuse(409, &format!("Recording '{name}' already exists and can not be overwritten")));
     }
-    let mut recording = Recording { name: name.clone(), format, target, state: "queued", app };
+    let number = |name: &str| params.get(name).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let mut recording = Recording {
+        name: name.clone(),
+        format,
+        target,
+        state: "queued",
+        app,
+        began: Instant::now(),
+        ends_on_silence: number("maxSilenceSeconds") > 0,
+        terminate_on: params.get("terminateOn").unwrap_or_else(|| "none".to_owned()),
+    };
     let body = recording.json();
     recording.state = "recording";
     state.recordings.insert(name.clone(), recording);
     tell(&mut state, &name, "RecordingStarted");
+    drop(state);
+    let longest = number("maxDurationSeconds");
+    if longest > 0 {
+        let shared = Arc::clone(shared);
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(longest)).await;
+            finish(&mut shared.lock(), &name);
+            shared.changed.notify_waiters();
+        });
+    }
     created(body)
 }
 
@@ -52,11 +75,19 @@ fn tell(state: &mut State, name: &str, kind: &str) {
     state.emit(&app, kind, fields);
 }
 
-/// Ends and stores a recording.
-pub(crate) fn finish(state: &mut State, name: &str) {
-    if let Some(recording) = state.recordings.get_mut(name) {
-        recording.state = "done";
+/// Ends and stores the recordings of a target that are so.
+pub(crate) fn finish_of(state: &mut State, target: &Target, which: impl Fn(&Recording) -> bool) {
+    let of_target = |recording: &&Recording| recording.target == *target && which(recording);
+    let ended: Vec<_> = state.recordings.values().filter(of_target).map(|recording| recording.name.clone()).collect();
+    for name in ended {
+        finish(state, &name);
     }
+}
+
+/// Ends and stores a recording, if it runs.
+fn finish(state: &mut State, name: &str) {
+    let Some(recording) = state.recordings.get_mut(name) else { return };
+    recording.state = "done";
     tell(state, name, "RecordingFinished");
     if let Some(recording) = state.recordings.remove(name) {
         state.stored.insert(recording.name, recording.format);

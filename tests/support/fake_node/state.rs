@@ -1,7 +1,7 @@
 //! What a node holds, and how it tells of it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use kamari::ari::wire::Timestamp;
 use serde_json::{Map, Value, json};
@@ -85,6 +85,11 @@ pub(crate) struct Recording {
     pub target: Target,
     pub state: &'static str,
     pub app: String,
+    pub began: Instant,
+    /// Whether it ends on silence; only then is silence measured.
+    pub ends_on_silence: bool,
+    /// `none`, `any`, `*` or `#`.
+    pub terminate_on: String,
 }
 
 /// Counts of what is on a node.
@@ -329,7 +334,12 @@ impl Recording {
             "target_uri": self.target.uri(),
         });
         if self.state == "done" {
-            value["duration"] = json!(1);
+            let seconds = self.began.elapsed().as_secs();
+            value["duration"] = json!(seconds);
+            if self.ends_on_silence {
+                value["talking_duration"] = json!(seconds);
+                value["silence_duration"] = json!(0);
+            }
         }
         value
     }
