@@ -35,7 +35,7 @@ use crate::call::Runtime;
 use crate::config::{Config, Sources};
 use crate::fallback::Fallback;
 use crate::lookup;
-use crate::media::{self, Prompts};
+use crate::media::{self, Lender, Prompts, Recordings, Served};
 use crate::pool::{self, Pool};
 use crate::telemetry::{LogControl, LookupMetrics, Metrics};
 use reload::Reloader;
@@ -153,6 +153,10 @@ impl Daemon {
         let stopping = CancellationToken::new();
 
         let prompts = Arc::new(Prompts::new(&config.media));
+        let recordings = recordings(config, &metrics)?;
+        let lender = recordings
+            .as_ref()
+            .map(|store| Arc::new(Lender::new(Arc::clone(store), &config.media, Arc::clone(&metrics.media))));
         let switchboard = Arc::new(Switchboard::new(Catalogue::default(), Arc::clone(&prompts), &config.tenants)?);
         let calls = Runtime::new(config.call.clone(), Arc::clone(&metrics.calls), Arc::clone(&switchboard) as _);
         let (pool, registry) = Pool::start(pool::Parts {
@@ -167,7 +171,15 @@ impl Daemon {
         tasks.spawn("pool", OnError::Stop, registry);
         // Calls reach prompts and the pool without these two, so a fault in one must not end them.
         let stop = tasks.token();
-        tasks.spawn("media", OnError::GoOn, media::serve(sockets.media, prompts, stop.cancelled_owned()));
+        let served = Served { prompts, lender };
+        tasks.spawn("media", OnError::GoOn, media::serve(sockets.media, served, stop.cancelled_owned()));
+        if let Some(store) = recordings.clone() {
+            let (stop, bounds) = (tasks.token(), config.media.retention());
+            tasks.spawn("retention", OnError::GoOn, async move {
+                stop.run_until_cancelled(store.retain(bounds)).await;
+                Ok::<(), Infallible>(())
+            });
+        }
         let (told, wanted) = watch::channel(Vec::new());
         let fallback = Fallback::new(&config.fallback, &wanted, &metrics.fallback)?;
         let stop = tasks.token();
@@ -184,6 +196,7 @@ impl Daemon {
             metrics: metrics.clone(),
             pool: pool.clone(),
             calls: calls.clone(),
+            recordings,
             started: Instant::now(),
             streams: Arc::new(Semaphore::new(config.api.max_event_streams)),
             stopping: stopping.clone(),
@@ -204,6 +217,13 @@ impl Daemon {
         }
         Ok(())
     }
+}
+
+/// The recordings, where the settings name a folder for them.
+fn recordings(config: &Config, metrics: &Metrics) -> anyhow::Result<Option<Arc<Recordings>>> {
+    let Some(folder) = &config.media.recordings else { return Ok(None) };
+    let store = Recordings::open(folder, Arc::clone(&metrics.media)).context("media.recordings")?;
+    Ok(Some(Arc::new(store)))
 }
 
 /// Tells the service manager, if there is one.

@@ -2,6 +2,8 @@
 
 #[path = "operator/process.rs"]
 mod process;
+#[path = "operator/recordings.rs"]
+mod recordings;
 mod support;
 
 use std::time::Duration;
@@ -34,7 +36,7 @@ async fn with_no_settings_at_all_it_answers_and_rejects() {
     let document = kamari.json("/openapi.json").await;
     for (path, operations) in document["paths"].as_object().expect("paths") {
         for method in operations.as_object().expect("operations").keys() {
-            let (status, text) = kamari.send(method, &path.replace("{name}", "x").replace("{id}", "x")).await;
+            let (status, text) = kamari.send(method, &path.replace(['{', '}'], "")).await;
             assert!(status != 405 && !text.contains("there is no path"), "{method} {path}: {status} {text}");
         }
     }

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{calls, events, health, nodes};
+use super::{calls, events, health, mailboxes, nodes, recordings};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,6 +27,15 @@ use super::{calls, events, health, nodes};
         calls::show,
         calls::hang_up,
         events::events,
+        recordings::list,
+        recordings::show,
+        recordings::audio,
+        recordings::delete,
+        mailboxes::show,
+        mailboxes::mark,
+        mailboxes::delete,
+        mailboxes::audio,
+        mailboxes::delete_greeting,
     )
 )]
 struct Document;

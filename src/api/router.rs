@@ -8,13 +8,13 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, patch, post};
 use http::{HeaderValue, StatusCode, Uri, header};
 use tokio::net::TcpListener;
 
 use super::problem::Problem;
 use super::state::ApiState;
-use super::{calls, events, guard, health, nodes, openapi};
+use super::{calls, events, guard, health, mailboxes, nodes, openapi, recordings};
 use crate::dashboard;
 
 /// All paths of the API.
@@ -34,6 +34,13 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/calls", get(calls::list))
         .route("/v1/calls/{id}", get(calls::show).delete(calls::hang_up))
         .route("/v1/events", get(events::events))
+        .route("/v1/recordings", get(recordings::list))
+        .route("/v1/recordings/{id}", get(recordings::show).delete(recordings::delete))
+        .route("/v1/recordings/{id}/audio", get(recordings::audio))
+        .route("/v1/mailboxes/{tenant}/{mailbox}", get(mailboxes::show))
+        .route("/v1/mailboxes/{tenant}/{mailbox}/greeting", delete(mailboxes::delete_greeting))
+        .route("/v1/mailboxes/{tenant}/{mailbox}/messages/{id}", patch(mailboxes::mark).delete(mailboxes::delete))
+        .route("/v1/mailboxes/{tenant}/{mailbox}/messages/{id}/audio", get(mailboxes::audio))
         .merge(dashboard::router())
         .fallback(|uri: Uri| async move { Problem::not_found("path", uri.path()) })
         .method_not_allowed_fallback(|| async {

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::settings::Settings;
 use crate::call::Runtime;
+use crate::media::Recordings;
 use crate::pool::Pool;
 use crate::telemetry::Metrics;
 
@@ -38,6 +39,8 @@ pub struct ApiState {
     pub pool: Pool,
     /// The calls.
     pub calls: Runtime,
+    /// The recordings, where there are any.
+    pub recordings: Option<Arc<Recordings>>,
     /// When kamari started.
     pub started: Instant,
     /// Places for event streams.

@@ -205,7 +205,7 @@ impl From<&call::CallView> for CallDetail {
 }
 
 /// The word that a unit variant is on the wire.
-fn word<T: Serialize>(value: &T) -> String {
+pub(super) fn word<T: Serialize>(value: &T) -> String {
     match serde_json::to_value(value) {
         Ok(Value::String(word)) => word,
         _ => String::new(),

@@ -1,4 +1,4 @@
-//! The HTTP side: `GET /media/prompts/NAME`.
+//! The HTTP side: `GET /media/prompts/NAME`, and `GET /media/recordings/TOKEN.wav` while a recording is lent.
 
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,25 +12,67 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use tokio::net::TcpListener;
 
+use super::lending::{Answer, Lender};
 use super::prompts::{Prompts, Source, media_type};
 
-/// Serves prompts on `listener` until `stop` completes; what is being sent then is sent to its end.
+/// What is served.
+#[derive(Debug, Clone)]
+pub struct Served {
+    /// Prompts.
+    pub prompts: Arc<Prompts>,
+    /// Recordings, where there are any.
+    pub lender: Option<Arc<Lender>>,
+}
+
+/// Serves `served` on `listener` until `stop` completes; what is being sent then is sent to its end.
 pub async fn serve(
     listener: TcpListener,
-    prompts: Arc<Prompts>,
+    served: Served,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, router(prompts)).with_graceful_shutdown(stop).await
+    axum::serve(listener, router(served)).with_graceful_shutdown(stop).await
 }
 
-fn router(prompts: Arc<Prompts>) -> Router {
-    Router::new().route("/media/prompts/{*name}", get(prompt)).with_state(prompts)
+fn router(served: Served) -> Router {
+    Router::new()
+        .route("/media/prompts/{*name}", get(prompt))
+        .route("/media/recordings/{name}", get(recording))
+        .with_state(served)
 }
 
-async fn prompt(State(prompts): State<Arc<Prompts>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+/// A lent recording. No cache may keep it: the node's own is told so, and made to forget it afterwards.
+async fn recording(State(served): State<Served>, Path(name): Path<String>, method: Method) -> Response {
+    let (Some(lender), Some(token)) = (served.lender, name.strip_suffix(".wav")) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let path = match lender.answer(token) {
+        Answer::Unknown => return StatusCode::NOT_FOUND.into_response(),
+        Answer::Gone => {
+            if method == Method::GET {
+                lender.told_gone(token);
+            }
+            return StatusCode::GONE.into_response();
+        }
+        Answer::File(path) => path,
+    };
+    match tokio::fs::read(&path).await {
+        Ok(audio) => {
+            let about = [(CONTENT_TYPE, "audio/wav"), (CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
+            (about, audio).into_response()
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => StatusCode::NOT_FOUND.into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a recording cannot be read");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+async fn prompt(State(served): State<Served>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let prompts = served.prompts;
     let Some((source, media_type)) = prompts.find(&name).zip(media_type(&name)) else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -80,8 +122,9 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
-    use super::serve;
-    use crate::media::{MediaSettings, Prompts};
+    use super::{Served, serve};
+    use crate::media::{Lender, MediaSettings, Prompts, RecordingId, Recordings};
+    use crate::telemetry::Metrics;
 
     /// Sends one request as raw bytes, so that no client tidies up its path, and gives the whole answer.
     async fn ask(address: SocketAddr, path: &str, extra: &str) -> (u16, String) {
@@ -97,7 +140,8 @@ mod tests {
     async fn start(settings: &MediaSettings) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        tokio::spawn(serve(listener, Arc::new(Prompts::new(settings)), std::future::pending()));
+        let served = Served { prompts: Arc::new(Prompts::new(settings)), lender: None };
+        tokio::spawn(serve(listener, served, std::future::pending()));
         address
     }
 
@@ -116,6 +160,45 @@ mod tests {
         assert_eq!((status, text.ends_with("\r\n\r\n")), (304, true));
         let (status, _) = ask(address, "/media/prompts/hello.wav", "If-None-Match: \"x\"\r\n").await;
         assert_eq!(status, 200);
+    }
+
+    #[tokio::test]
+    async fn a_recording_can_be_fetched_only_while_it_is_lent() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let metrics = Metrics::new().expect("metrics").media;
+        let store = Arc::new(Recordings::open(folder.path(), Arc::clone(&metrics)).expect("a good folder"));
+        let settings = MediaSettings::default();
+        let lender = Arc::new(Lender::new(Arc::clone(&store), &settings, Arc::clone(&metrics)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let served = Served { prompts: Arc::new(Prompts::new(&settings)), lender: Some(Arc::clone(&lender)) };
+        tokio::spawn(serve(listener, served, std::future::pending()));
+
+        let id = RecordingId::random();
+        std::fs::write(store.audio(&id), b"audio").expect("written");
+        let loan = lender.lend("n1").await.expect("lent");
+        let path = loan.uri.as_str().split("8072").nth(1).expect("a path").to_owned();
+        assert!(!path.contains(id.as_str()), "the address does not name the recording");
+        assert_eq!(ask(address, &path, "").await.0, 410);
+        lender.offer(&loan, &id);
+        let (status, text) = ask(address, &path, "").await;
+        assert!(status == 200 && text.ends_with("audio") && text.contains("cache-control: no-store"), "{text}");
+        lender.withdraw(&loan);
+        let refused = lender.refused(&loan);
+        assert_eq!(ask(address, &path, "").await.0, 410);
+        refused.await;
+        // What a killed kamari lent is known to the next one.
+        let next = Lender::new(Arc::clone(&store), &settings, metrics);
+        assert_eq!(next.outstanding().await.expect("read"), std::slice::from_ref(&loan));
+
+        lender.give_back(loan.clone()).await.expect("given back");
+        assert_eq!(ask(address, &path, "").await.0, 404);
+        assert_eq!(next.outstanding().await.expect("read"), []);
+        assert_eq!(lender.lend("n1").await.expect("lent").uri, loan.uri, "a node's addresses are used again");
+        assert_ne!(lender.lend("n2").await.expect("lent").uri, loan.uri);
+        for other in ["/media/recordings/x.wav", "/media/recordings/..%2f..%2fx.wav", &path.replace(".wav", ".txt")] {
+            assert_eq!(ask(address, other, "").await.0, 404, "{other}");
+        }
     }
 
     #[tokio::test]

@@ -2,14 +2,18 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::recordings::Retention;
 use crate::invalid::Invalid;
 
 /// Longest time for which a node may play its copy without asking again, in seconds: a day.
 const MAX_AGE_LIMIT_S: u32 = 86_400;
+/// Longest time for which recordings are kept, in days: a century.
+const KEEP_LIMIT_DAYS: u32 = 36_500;
 
 /// Where prompts lie and how nodes reach them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,11 +29,32 @@ pub struct MediaSettings {
     pub prompts: Option<PathBuf>,
     /// For how long a node may play its copy without asking again, in seconds, 0 to 86400.
     pub max_age_s: u32,
+    /// Folder for recordings (messages, greetings, notes); made if there is none. Unset: nothing is recorded, and apps that
+    /// record are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recordings: Option<PathBuf>,
+    /// Days after which a recording is deleted: 1 to 36500, or 0 for never. Greetings stay.
+    pub keep_days: u32,
+    /// Room for all recordings together, in MiB (2^20 bytes; an hour of audio takes 55): while they take more, the oldest is
+    /// deleted. 0: no bound.
+    pub keep_mib: u64,
+    /// Length of the pieces in which a caller is recorded and which are fetched while he speaks, in seconds: 2 to 60. When
+    /// a node dies with its disk, what is lost is at most the last piece.
+    pub piece_s: u32,
 }
 
 impl Default for MediaSettings {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8072)), base_url: None, prompts: None, max_age_s: 60 }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8072)),
+            base_url: None,
+            prompts: None,
+            max_age_s: 60,
+            recordings: None,
+            keep_days: 0,
+            keep_mib: 0,
+            piece_s: 5,
+        }
     }
 }
 
@@ -56,7 +81,26 @@ impl MediaSettings {
         if self.max_age_s > MAX_AGE_LIMIT_S {
             return Err(Invalid::new("media.max_age_s", "a whole number of seconds from 0 to 86400", self.max_age_s));
         }
+        if self.keep_days > KEEP_LIMIT_DAYS {
+            return Err(Invalid::new("media.keep_days", "a whole number of days from 0 to 36500", self.keep_days));
+        }
+        if !(2..=60).contains(&self.piece_s) {
+            return Err(Invalid::new("media.piece_s", "a whole number of seconds from 2 to 60", self.piece_s));
+        }
         Ok(())
+    }
+
+    /// How long recordings are kept, and how much room they may take.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            age: (self.keep_days > 0).then(|| Duration::from_secs(u64::from(self.keep_days) * 86_400)),
+            bytes: (self.keep_mib > 0).then(|| self.keep_mib.saturating_mul(1 << 20)),
+        }
+    }
+
+    /// Length of the pieces in which callers are recorded.
+    pub fn piece(&self) -> Duration {
+        Duration::from_secs(self.piece_s.into())
     }
 
     /// What stands before `/media/prompts/...` in a URL that a node fetches; no slash at its end.
@@ -88,6 +132,8 @@ mod tests {
         assert_eq!(field("listen = \"0.0.0.0:8072\""), "media.base_url");
         assert_eq!(field("prompts = \"/nonexistent\""), "media.prompts");
         assert_eq!(field("max_age_s = 86401"), "media.max_age_s");
+        assert_eq!(field("keep_days = 36501"), "media.keep_days");
+        assert_eq!(field("piece_s = 1"), "media.piece_s");
         assert!(toml::from_str::<MediaSettings>("listne = \"127.0.0.1:1\"").is_err());
     }
 }

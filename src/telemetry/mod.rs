@@ -15,6 +15,7 @@ mod calls;
 mod fallback;
 mod log;
 mod lookup;
+mod media;
 mod pool;
 mod registrar;
 
@@ -25,6 +26,7 @@ pub use calls::{CallMetrics, CallOutcome};
 pub use fallback::FallbackMetrics;
 pub use log::{LogControl, LogError, LogFormat, LogSettings};
 pub use lookup::LookupMetrics;
+pub use media::MediaMetrics;
 pub use pool::{NodeMetrics, PoolMetrics};
 pub use registrar::{Described, Kind, Registrar};
 
@@ -43,6 +45,8 @@ pub struct Metrics {
     pub calls: Arc<CallMetrics>,
     /// The pool as pushed to Kamailio's dispatcher.
     pub fallback: Arc<FallbackMetrics>,
+    /// Recordings and mailboxes.
+    pub media: Arc<MediaMetrics>,
 }
 
 impl Metrics {
@@ -60,8 +64,9 @@ impl Metrics {
         let ari = Arc::new(AriMetrics::new(&mut registrar)?);
         let calls = Arc::new(CallMetrics::new(&mut registrar)?);
         let fallback = Arc::new(FallbackMetrics::new(&mut registrar)?);
+        let media = Arc::new(MediaMetrics::new(&mut registrar)?);
         let (registry, catalogue) = registrar.finish();
-        Ok(Self { registry, catalogue, lookup, pool, ari, calls, fallback })
+        Ok(Self { registry, catalogue, lookup, pool, ari, calls, fallback, media })
     }
 
     /// The text that `/metrics` answers with (Prometheus' text format 0.0.4).

@@ -179,6 +179,14 @@ impl Kamari {
         (status, kind, serde_json::from_str(&response.text().await.expect("a body")).unwrap_or(Value::Null))
     }
 
+    /// Status and JSON of a `PATCH`.
+    pub(crate) async fn patch(&self, path: &str, body: &str) -> (u16, Value) {
+        let request = self.http.patch(format!("http://{}{path}", self.api)).header("content-type", "application/json");
+        let response = request.body(body.to_owned()).send().await.expect("an answer");
+        let status = response.status().as_u16();
+        (status, serde_json::from_str(&response.text().await.expect("a body")).unwrap_or(Value::Null))
+    }
+
     /// Status and beginning of the text of a request without a body.
     pub(crate) async fn send(&self, method: &str, path: &str) -> (u16, String) {
         let method = method.to_uppercase().parse().expect("a method");
