@@ -156,6 +156,10 @@ impl Runtime {
 
     /// A caller is there: registers the call, then starts its task.
     fn begin(&self, site: &Arc<Site>, channel: &Channel) {
+        // Found by a list that overtook this event, and over already.
+        if site.has_departed(&channel.id) {
+            return;
+        }
         let (core, digits) = Core::new(&self.shared, site, channel, false);
         if !site.register_call(&core) {
             return;

@@ -163,6 +163,11 @@ impl Site {
         self.departed.insert(Arc::clone(channel), Instant::now());
     }
 
+    /// Whether a caller's channel is gone for good, as far as is remembered.
+    pub(super) fn has_departed(&self, channel: &str) -> bool {
+        self.departed.contains_key(channel)
+    }
+
     /// Whether a caller's channel that was listed to one who asked at `asked` went meanwhile.
     pub(super) fn departed_since(&self, channel: &str, asked: Instant) -> bool {
         self.departed.get(channel).is_some_and(|departed| *departed >= asked)

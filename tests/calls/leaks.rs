@@ -1,9 +1,12 @@
 //! A thousand calls that hang up at random moments, while events are late and sockets are cut: nothing is left.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use kamari::call::{CallEvent, CallSettings, End, Step};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use tokio::sync::broadcast;
 
 use crate::support::fake_node::FakeNode;
 use crate::world::{World, call_in, within};
@@ -45,9 +48,28 @@ async fn trouble(node: FakeNode, seed: u64, cuts: bool) {
     }
 }
 
+/// Keeps why apps failed.
+async fn note_failures(mut events: broadcast::Receiver<Arc<CallEvent>>, failures: Arc<Mutex<Vec<Arc<str>>>>) {
+    loop {
+        match events.recv().await {
+            Ok(event) => {
+                if let Step::Ended { end: End::Failed { reason } } = &event.step.step {
+                    failures.lock().expect("no panic").push(Arc::clone(reason));
+                }
+            }
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
 async fn run(cuts: bool) {
     let nodes = [FakeNode::start().await, FakeNode::start().await];
-    let world = World::over(&nodes).await;
+    // An app may wait for a request of its that a busy machine serves late.
+    let settings = CallSettings { orphan_check_s: 1, ..CallSettings::default() };
+    let world = World::with(&nodes, settings).await;
+    let failures = Arc::new(Mutex::new(Vec::new()));
+    let watch = tokio::spawn(note_failures(world.runtime.subscribe(), Arc::clone(&failures)));
     let troubles: Vec<_> =
         nodes.iter().zip(0..).map(|(node, seed)| tokio::spawn(trouble(node.clone(), seed, cuts))).collect();
     let mut callers = tokio::task::JoinSet::new();
@@ -72,9 +94,10 @@ async fn run(cuts: bool) {
     assert_eq!(world.metrics.calls.active.get(), 0);
     for outcome in ["failed", "panicked"] {
         for app in APPS {
-            assert_eq!(world.outcomes(app, outcome), 0, "{app} {outcome}");
+            assert_eq!(world.outcomes(app, outcome), 0, "{app} {outcome}: {:?}", failures.lock().expect("no panic"));
         }
     }
+    watch.abort();
     // A poll may find a call before its event is heard: then it was found, not begun.
     let served = world.metrics.calls.started.get() + world.metrics.calls.adopted.get();
     let let_go: u64 = APPS.iter().map(|app| world.outcomes(app, "node_lost")).sum();
