@@ -50,8 +50,13 @@ pub struct NodeView {
     pub sample_age_ms: Option<u64>,
     /// Round trip of its last ping, in milliseconds.
     pub round_trip_ms: Option<f64>,
-    /// The share of its processors that its Asterisk used between the last two readings, 0 to 1; absent when it cannot say.
+    /// The share of the CPU it may use (its processors, or its cgroup's quota) that its Asterisk used between the last two
+    /// readings, 0 to 1; absent when it cannot say.
     pub cpu: Option<f64>,
+    /// The share of RTP packets that its calls lose, 0 to 1: the median of some of them; absent until enough of them said.
+    pub rtp_loss: Option<f64>,
+    /// Jitter of the RTP packets that it receives, in milliseconds: the median of some of its calls.
+    pub rtp_jitter_ms: Option<f64>,
     /// Its host's load average over one minute: an alarm, no measure of what it can take.
     pub load_average: Option<f64>,
     /// Asterisk's version, once it was read.
@@ -85,6 +90,8 @@ impl From<&NodeStatus> for NodeView {
             sample_age_ms: sample.map(|sample| sample.age_ms),
             round_trip_ms: sample.map(|sample| sample.round_trip_ms),
             cpu: node.cpu,
+            rtp_loss: sample.and_then(|sample| sample.rtp_loss).map(f64::from),
+            rtp_jitter_ms: sample.and_then(|sample| sample.rtp_jitter_ms).map(f64::from),
             load_average: sample.and_then(|sample| sample.load_average).map(f64::from),
             version: node.version.clone(),
             asterisk_started_ms: node.started_unix_ms,

@@ -2,6 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use rand::Rng;
+use rand::seq::IteratorRandom;
+
 use super::link::Role;
 use crate::ari::model::Channel;
 
@@ -32,6 +35,17 @@ impl Calls {
     /// How many of them kamari made itself: Asterisk does not count those as calls.
     pub(super) fn legs(&self) -> u32 {
         self.known.values().filter(|(role, _)| *role == Role::Leg).count() as u32
+    }
+
+    /// Whether this channel is in the application.
+    pub(super) fn knows(&self, channel_id: &str) -> bool {
+        self.known.contains_key(channel_id)
+    }
+
+    /// A random one of the channels that carry a call and are `wanted`.
+    pub(super) fn any(&self, wanted: impl Fn(&str) -> bool, rng: &mut impl Rng) -> Option<&str> {
+        let carries = |(_, (role, _)): &(&String, &(Role, Promised))| *role != Role::Helper;
+        self.known.iter().filter(carries).map(|(id, _)| id.as_str()).filter(|id| wanted(id)).choose(rng)
     }
 
     /// A channel entered the application. Nothing when it was there already, or loads nothing.

@@ -6,6 +6,7 @@
 //! promise calls (`reservation`) through [`Routing`], without ever waiting for anybody.
 
 mod calls;
+mod cpu;
 mod event;
 mod handle;
 mod ledger;
@@ -15,6 +16,7 @@ mod monitor;
 mod name;
 mod node;
 mod observer;
+mod panel;
 mod probe;
 mod registry;
 mod reservation;
@@ -26,6 +28,7 @@ mod snapshot;
 mod spec;
 mod status;
 mod store;
+mod whole;
 
 pub use event::{Intent, PoolEvent};
 pub use handle::{Parts, Pool, PoolError};

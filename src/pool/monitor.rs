@@ -10,7 +10,6 @@
 //! A socket that was lost is given as long as a node that fails its checks: only when it has not come back by then, or the
 //! node refuses connections because its process is gone, is the listener told `on_down`. Calls do not notice a blip.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,22 +18,22 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use rand::RngExt;
-use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::calls::{Calls, Difference, Promised};
-use super::link::{NodeLink, NodeListener, OWN_PREFIX, PROBE_PREFIX, Resync};
+use super::link::{NodeLink, NodeListener, PROBE_PREFIX};
 use super::observer::NodeObserver;
+use super::panel::Panel;
 use super::probe::{self, Probe};
-use super::round::{self, Reading, Trouble};
+use super::round::{self, Questions, Reading, Trouble};
 use super::settings::Settings;
+use super::whole::{self, About};
 use crate::ari::event::EventKind;
-use crate::ari::model::{Application, ChannelState};
-use crate::ari::wire::Extra;
-use crate::ari::{AriClient, AriError, ConnectFailure, Event, EventSocket, SocketItem};
+use crate::ari::model::ChannelState;
+use crate::ari::{AriClient, ConnectFailure, Event, EventSocket, SocketItem};
 use crate::balance::PollMark;
 
 /// Longest wait for a node to let go of the probe when it leaves the pool.
@@ -43,15 +42,6 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const HASTE: u32 = 4;
 /// Longest time until kamari takes a node back by itself.
 const TAKE_BACK_LIMIT: Duration = Duration::from_hours(1);
-
-/// What a node says of itself when its events begin to arrive.
-#[derive(Debug, Clone, Default)]
-pub(super) struct About {
-    /// Asterisk's version.
-    pub(super) version: Option<String>,
-    /// When its Asterisk started, by its own clock: another value is another process.
-    pub(super) started_unix_ms: Option<i64>,
-}
 
 /// What the monitor tells the registry.
 #[derive(Debug)]
@@ -132,6 +122,7 @@ pub(super) struct Monitor {
     orders: mpsc::Receiver<()>,
     calls: Calls,
     probe: Probe,
+    panel: Panel,
     /// Why events do not arrive, or that they do and the node's state was read.
     events: Events,
     /// Whether the listener was told `on_up`, and not `on_down` since.
@@ -179,6 +170,7 @@ impl Monitor {
             orders,
             calls: Calls::default(),
             probe: Probe::default(),
+            panel: Panel::default(),
             events: Events::Down(Trouble { reason: "the event socket is not open yet".to_owned(), definite: false }),
             told_up: false,
             give_up: None,
@@ -313,7 +305,7 @@ impl Monitor {
     /// Reads what is in the application now, while events wait. Whether to ask the node at once.
     async fn resync(&mut self) -> bool {
         let stop = self.stop.clone();
-        match stop.run_until_cancelled(read_all(&self.link.ari)).await {
+        match stop.run_until_cancelled(whole::read(&self.link.ari)).await {
             None => return false,
             Some(Ok((about, resync))) => {
                 let difference = self.calls.replace(&resync.channels);
@@ -357,7 +349,12 @@ impl Monitor {
 
     async fn finish_round(&mut self, mut result: Result<Reading, Trouble>) {
         if let Ok(reading) = &mut result {
-            self.probe = reading.probe;
+            self.probe = reading.probe.clone();
+            let now = Instant::now();
+            if let Some((channel, statistics)) = reading.rtp.take() {
+                self.panel.heard(&channel, statistics.as_deref(), now);
+            }
+            reading.audio = self.panel.audio(now);
             if let Ok(load) = &mut reading.load {
                 // Compared with all that is ours: Asterisk counts callers alone.
                 load.calls += self.calls.legs();
@@ -434,10 +431,14 @@ impl Monitor {
         let _ = self.world.reports.send(Reported { monitor: self.id, report }).await;
     }
 
-    fn round(&self, mark: PollMark) -> BoxFuture<'static, Result<Reading, Trouble>> {
+    fn round(&mut self, mark: PollMark) -> BoxFuture<'static, Result<Reading, Trouble>> {
         let (ari, settings) = (self.checks.clone(), Arc::clone(&self.world.settings));
-        let probe = matches!(self.events, Events::Heard).then_some(self.probe);
-        Box::pin(async move { round::round(&ari, mark, &settings.probe_context, probe).await })
+        let mut questions = Questions::default();
+        if matches!(self.events, Events::Heard) {
+            questions.probe = Some(self.probe.clone());
+            questions.rtp = self.panel.next(&self.calls, Instant::now(), &mut rand::rng());
+        }
+        Box::pin(async move { round::round(&ari, mark, &settings.probe_context, questions).await })
     }
 
     /// Time to the next round: the interval with a tenth of jitter, so that the pool is not asked in one burst.
@@ -453,40 +454,4 @@ async fn at(time: Option<Instant>) {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
     }
-}
-
-/// Events that nobody here reads, and that are half of all: each hang-up sets five variables of RTP statistics, each made
-/// channel goes through dialplan steps.
-const UNHEARD: [&str; 2] = ["ChannelVarset", "ChannelDialplan"];
-
-/// Asks the node to spare us what nobody reads, and gives the application as it is then. A node that cannot (Asterisk
-/// before 16.3) tells all.
-async fn silence(ari: &AriClient) -> Result<Application, AriError> {
-    let types: Vec<Value> = UNHEARD.iter().map(|name| json!({ "type": name })).collect();
-    let filter = Extra::from_iter([("disallowed".to_owned(), Value::Array(types))]);
-    match ari.applications().filter(ari.target().app(), &filter).await {
-        Err(AriError::Status { .. }) => ari.applications().get(ari.target().app()).await,
-        answer => answer,
-    }
-}
-
-/// The node's description, and what is in our application on it.
-async fn read_all(ari: &AriClient) -> Result<(About, Resync), AriError> {
-    let asked = Instant::now();
-    let info = ari.asterisk().info(&[]).await?;
-    let about = About {
-        version: info.system.map(|system| system.version),
-        started_unix_ms: info.status.and_then(|status| status.startup_time.unix_ms()),
-    };
-    let application = silence(ari).await?;
-    let ours: HashSet<&str> = application.channel_ids.iter().map(String::as_str).collect();
-    let mut channels = Vec::new();
-    if ours.iter().any(|id| !id.starts_with(PROBE_PREFIX)) {
-        channels = ari.channels().list().await?;
-        channels.retain(|one| ours.contains(one.id.as_str()) && !one.id.starts_with(PROBE_PREFIX));
-    }
-    let heard: HashSet<&str> = application.bridge_ids.iter().map(String::as_str).collect();
-    let mut bridges = ari.bridges().list().await?;
-    bridges.retain(|one| heard.contains(one.id.as_str()) || one.id.starts_with(OWN_PREFIX));
-    Ok((about, Resync { asked, channels, bridges }))
 }

@@ -7,12 +7,14 @@ use tokio::time::Instant;
 
 use super::event::Intent;
 use super::lifecycle::{Availability, Change, Lifecycle};
-use super::monitor::{About, Handle};
+use super::monitor::Handle;
+use super::panel::Audio;
 use super::round::Reading;
 use super::settings::Settings;
 use super::snapshot::Target;
 use super::status::{NodeCalls, NodeSample, NodeStatus};
 use super::store::Member;
+use super::whole::About;
 use crate::balance::{Balancer, Class, Load, Scores, Slot, Standing};
 use crate::telemetry::NodeMetrics;
 
@@ -24,6 +26,7 @@ struct LastReading {
     calls: Option<u32>,
     load_average: Option<f32>,
     cpu: Option<f32>,
+    audio: Option<Audio>,
     probe: Option<String>,
 }
 
@@ -100,10 +103,15 @@ impl Node {
             calls: load.map(|load| load.calls),
             load_average: load.and_then(|load| load.load_average),
             cpu: load.and_then(|load| load.cpu),
+            audio: reading.audio,
             probe,
         });
         if let Some(cpu) = load.and_then(|load| load.cpu) {
             self.metrics.cpu.set(f64::from(cpu));
+        }
+        if let Some(audio) = reading.audio {
+            self.metrics.rtp_loss.set(f64::from(audio.loss));
+            self.metrics.rtp_jitter.set(f64::from(audio.jitter_ms) / 1_000.0);
         }
         self.metrics.round_trip.set(reading.round_trip.as_secs_f64());
     }
@@ -146,6 +154,8 @@ impl Node {
                 round_trip_ms: reading.round_trip.as_secs_f64() * 1_000.0,
                 calls: reading.calls,
                 load_average: reading.load_average,
+                rtp_loss: reading.audio.map(|audio| audio.loss),
+                rtp_jitter_ms: reading.audio.map(|audio| audio.jitter_ms),
                 probe: reading.probe.clone(),
             }),
             version: self.about.version.clone(),

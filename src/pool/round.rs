@@ -9,7 +9,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::link::PROBE_PREFIX;
+use super::panel::Audio;
 use super::probe::{self, Figures, Probe};
+use crate::ari::model::RtpStatistics;
 use crate::ari::{AriClient, AriError, ConnectFailure};
 use crate::balance::PollMark;
 
@@ -28,6 +30,19 @@ pub(super) struct Reading {
     pub(super) load: Result<Figures, String>,
     /// What is to be remembered for the next reading.
     pub(super) probe: Probe,
+    /// The channel of the panel, and what the node says of its RTP; nothing when it has no statistics of it.
+    pub(super) rtp: Option<(String, Option<Box<RtpStatistics>>)>,
+    /// How the audio of the node's calls is; the monitor's panel says it.
+    pub(super) audio: Option<Audio>,
+}
+
+/// What is asked beyond the node's health.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    /// Read the load with this memory; only where the application is registered.
+    pub(super) probe: Option<Probe>,
+    /// Ask for the RTP statistics of this channel.
+    pub(super) rtp: Option<String>,
 }
 
 /// A check that failed.
@@ -74,13 +89,12 @@ fn is_definite(failure: &ConnectFailure) -> bool {
     )
 }
 
-/// Asks all that is asked each time. `ari` has the deadline of a check; the load is read only with a `probe`, which needs
-/// the application to be registered.
+/// Asks all that is asked each time. `ari` has the deadline of a check.
 pub(super) async fn round(
     ari: &AriClient,
     mark: PollMark,
     probe_context: &str,
-    probe: Option<Probe>,
+    Questions { probe, rtp }: Questions,
 ) -> Result<Reading, Trouble> {
     let asked = Instant::now();
     let ping = ari.asterisk().ping().await.map_err(|error| Trouble::of("ping", &error))?;
@@ -99,10 +113,17 @@ pub(super) async fn round(
         Err(error) if error.is_gone() => None,
         Err(error) => return Err(Trouble::of("application", &error)),
     };
-    let mut memory = probe.unwrap_or_default();
-    let load = match probe {
-        Some(_) => probe::read(ari, probe_context, &mut memory).await,
-        None => Err("no event socket".to_owned()),
+    let (load, memory) = match probe {
+        Some(mut memory) => (probe::read(ari, probe_context, &mut memory).await, memory),
+        None => (Err("no event socket".to_owned()), Probe::default()),
     };
-    Ok(Reading { mark, round_trip, clock_unix_ms, in_app, load, probe: memory })
+    let rtp = match rtp {
+        // A channel that has just gone, or that has no RTP, is no trouble of the node.
+        Some(channel) => {
+            let said = ari.channels().rtp_statistics(&channel).await.ok().map(Box::new);
+            Some((channel, said))
+        }
+        None => None,
+    };
+    Ok(Reading { mark, round_trip, clock_unix_ms, in_app, load, probe: memory, rtp, audio: None })
 }

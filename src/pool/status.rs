@@ -46,7 +46,8 @@ pub struct NodeStatus {
     pub calls: NodeCalls,
     /// How near its limit it is: 0 idle, 1 full.
     pub stress: f64,
-    /// The share of its processors that its Asterisk used between the last two readings, 0 to 1, if it can say.
+    /// The share of the CPU it may use (its processors, or its cgroup's quota) that its Asterisk used between the last two
+    /// readings, 0 to 1, if it can say.
     pub cpu: Option<f64>,
     /// What the last good round of checks read.
     pub sample: Option<NodeSample>,
@@ -78,6 +79,10 @@ pub struct NodeSample {
     pub calls: Option<u32>,
     /// The host's load average over one minute.
     pub load_average: Option<f32>,
+    /// The share of RTP packets that its calls lose, as the median of some of them, 0 to 1, once enough of them said.
+    pub rtp_loss: Option<f32>,
+    /// Jitter of the RTP packets that it receives, as the median of some of its calls, in milliseconds.
+    pub rtp_jitter_ms: Option<f32>,
     /// Why the probe channel could not be read, if so.
     pub probe: Option<String>,
 }

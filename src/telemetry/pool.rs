@@ -25,6 +25,8 @@ pub struct PoolMetrics {
     node_capacity: GaugeVec,
     node_stress: GaugeVec,
     node_cpu: GaugeVec,
+    node_rtp_loss: GaugeVec,
+    node_rtp_jitter: GaugeVec,
     node_round_trip: GaugeVec,
     node_checks_good: IntCounterVec,
     node_checks_bad: IntCounterVec,
@@ -62,8 +64,12 @@ pub struct NodeMetrics {
     pub capacity: Gauge,
     /// How near its limit the node is: 0 idle, 1 full.
     pub stress: Gauge,
-    /// CPU in use, 0 to 1 of the whole machine.
+    /// CPU in use, 0 to 1 of what the node may use.
     pub cpu: Gauge,
+    /// Share of RTP packets lost, 0 to 1, the median of sampled calls.
+    pub rtp_loss: Gauge,
+    /// RTP jitter in seconds, the median of sampled calls.
+    pub rtp_jitter: Gauge,
     /// The last ping's round trip, in seconds.
     pub round_trip: Gauge,
     /// Rounds of checks that passed.
@@ -93,6 +99,7 @@ impl PoolMetrics {
             &["event"],
         )?;
         let per_node = &["node"];
+        let [node_rtp_loss, node_rtp_jitter] = audio(registrar)?;
         Ok(Self {
             nodes,
             node_up: registrar.int_gauge_vec("kamari_node_up", "1 while the node is up, else 0.", per_node)?,
@@ -128,9 +135,11 @@ impl PoolMetrics {
             )?,
             node_cpu: registrar.gauge_vec(
                 "kamari_node_cpu_ratio",
-                "Load of the node's processors as it reports it: 1 is all of them busy.",
+                "Share of the CPU that the node may use (its processors, or its cgroup's quota) in use by its Asterisk.",
                 per_node,
             )?,
+            node_rtp_loss,
+            node_rtp_jitter,
             node_round_trip: registrar.gauge_vec(
                 "kamari_node_round_trip_seconds",
                 "Round trip of the last ping of the node.",
@@ -184,6 +193,8 @@ impl PoolMetrics {
             capacity: self.node_capacity.with_label_values(label),
             stress: self.node_stress.with_label_values(label),
             cpu: self.node_cpu.with_label_values(label),
+            rtp_loss: self.node_rtp_loss.with_label_values(label),
+            rtp_jitter: self.node_rtp_jitter.with_label_values(label),
             round_trip: self.node_round_trip.with_label_values(label),
             checks_good: self.node_checks_good.with_label_values(label),
             checks_bad: self.node_checks_bad.with_label_values(label),
@@ -198,7 +209,14 @@ impl PoolMetrics {
         for gauges in [&self.node_up, &self.node_eligible, &self.node_calls, &self.node_foreign, &self.node_reserved] {
             let _ = gauges.remove_label_values(label);
         }
-        for gauges in [&self.node_capacity, &self.node_stress, &self.node_cpu, &self.node_round_trip] {
+        for gauges in [
+            &self.node_capacity,
+            &self.node_stress,
+            &self.node_cpu,
+            &self.node_rtp_loss,
+            &self.node_rtp_jitter,
+            &self.node_round_trip,
+        ] {
             let _ = gauges.remove_label_values(label);
         }
         for counters in [&self.node_checks_good, &self.node_checks_bad, &self.node_state_changes] {
@@ -216,4 +234,19 @@ impl PoolMetrics {
             }
         }
     }
+}
+
+/// How the audio of each node's calls is: loss, jitter.
+fn audio(registrar: &mut Registrar) -> Result<[GaugeVec; 2], prometheus::Error> {
+    let loss = registrar.gauge_vec(
+        "kamari_node_rtp_loss_ratio",
+        "Share of RTP packets that the node's calls lose: the median of some calls, the worse direction of each.",
+        &["node"],
+    )?;
+    let jitter = registrar.gauge_vec(
+        "kamari_node_rtp_jitter_seconds",
+        "Jitter of the RTP packets that the node receives: the median of some calls.",
+        &["node"],
+    )?;
+    Ok([loss, jitter])
 }

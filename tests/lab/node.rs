@@ -78,6 +78,11 @@ impl Node {
         self.script.run(&["signal", &self.name(), "CONT"]);
     }
 
+    /// Gives it at most this share of one processor from now on, by a cgroup.
+    pub fn limit(&self, share: f64) {
+        self.script.run(&["limit", &self.name(), &format!("{:.0}", share * 100.0)]);
+    }
+
     /// Starts it again after [`Node::kill9`], with the files it had; returns when it is up.
     pub fn restart(&self) {
         self.script.run(&["restart-node", &self.number.to_string()]);

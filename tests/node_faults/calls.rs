@@ -128,3 +128,36 @@ async fn a_node_that_can_say_how_busy_it_is_does() {
     node.set_function("CURL(file:///proc/self/stat)", &stat(1_000_000));
     pool.until("ast1", "it says that it is busy", |status| status.cpu.is_some_and(|cpu| cpu > 0.0)).await;
 }
+
+/// Two nodes that use the same time of one processor: the one that may use no more is full, and calls go to the other.
+#[tokio::test]
+async fn a_node_that_uses_all_of_its_quota_comes_last() {
+    let (pool, quick, slow) = (TestPool::start(), FakeNode::start().await, FakeNode::start().await);
+    slow.set_function("CURL(file:///proc/self/cgroup)", "0::/system.slice/asterisk.service\n");
+    slow.set_function("CURL(file:///sys/fs/cgroup/system.slice/asterisk.service/cpu.max)", "10000 100000\n");
+    let began = std::time::Instant::now();
+    let nodes = [quick.clone(), slow.clone()];
+    for node in &nodes {
+        node.set_function("CURL(file:///proc/self/status)", "Name:\tasterisk\nCpus_allowed_list:\t0-3\n");
+    }
+    let burning = tokio::spawn(async move {
+        loop {
+            // A fifth of one processor, from the same clock on both.
+            let ticks = began.elapsed().as_millis() / 50;
+            let stat = format!("39 (asterisk) S 1 39 39 0 -1 4194560 12210 0 66 0 {ticks} 0 0 0 20 0 42 0 380876");
+            for node in &nodes {
+                node.set_function("CURL(file:///proc/self/stat)", &stat);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    pool.add_up("quick", &quick).await;
+    pool.add_up("slow", &slow).await;
+    pool.until("slow", "it is at its quota", |status| status.stress > 1.0).await;
+    let status = pool.status("quick").await;
+    assert!(status.stress < 0.5, "{}", status.stress);
+    for call in 0..10 {
+        assert_eq!(pool.route(&format!("call-{call}")), ["quick", "slow"]);
+    }
+    burning.abort();
+}

@@ -68,9 +68,14 @@ impl Registry {
     fn round(&mut self, name: &NodeName, slot: Slot, result: Result<Reading, Trouble>, now: Duration) {
         match result {
             Ok(reading) => {
-                let calls = reading.load.as_ref().ok().map(|load| load.calls);
-                // CPU is shown and not yet routed by: that waits for a measurement on real nodes of unequal speed.
-                let sample = Sample { mark: reading.mark, calls, cpu: None, rtp_loss: None, rtp_jitter_ms: None };
+                let load = reading.load.as_ref().ok();
+                let sample = Sample {
+                    mark: reading.mark,
+                    calls: load.map(|load| load.calls),
+                    cpu: load.and_then(|load| load.cpu),
+                    rtp_loss: reading.audio.map(|audio| audio.loss),
+                    rtp_jitter_ms: reading.audio.map(|audio| audio.jitter_ms),
+                };
                 if let Some(state) = self.balancer.node_mut(slot) {
                     state.on_sample(&sample, now);
                 }

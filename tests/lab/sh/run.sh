@@ -26,6 +26,7 @@ keep() {
     ((slot < SLOTS)) || die "all $SLOTS slots are taken"
     run=$RUNTIME/$slot
     rm -rf "$run"
+    no_limits "$slot" || true # of a lab whose keeper was killed
     mkdir -p "$run/logs" "$run/pids"
     # A test that is not root's own puts its files there too.
     chown "${SUDO_UID:-0}" "$run"
@@ -41,6 +42,8 @@ keep() {
     echo "$holder" >"$run/holder"
     echo "$slot $run"
     wait "$holder" 2>/dev/null || true
+    # The kernel may still be ending the last processes in there.
+    until_true 20 "the lab's CPU limits to be let go" no_limits "$slot"
     rm -rf "$run"
 }
 
@@ -77,6 +80,7 @@ mount_root() {
     mount -o remount,bind,ro "$path"
     mount --rbind /dev "$path/dev"
     mount -t proc proc "$path/proc"
+    mount --rbind /sys "$path/sys" # a node reads the CPU quota of its cgroup there
     mount -t tmpfs tmpfs "$path/run"
     mount -t tmpfs tmpfs "$path/tmp"
     mount --bind "$REPO" "$path/src"
@@ -118,6 +122,42 @@ end() {
     ! alive "$name" || signal "$name" "$2"
     until_true 20 "$name to end" not alive "$name"
     rm -f "$RUN/pids/$name"
+}
+
+# limit NAME HUNDREDTHS: all processes of NAME together get at most so many hundredths of one processor from now on.
+limit() {
+    local name=$1 hundredths=$2 group
+    group=$(limits)/kamari-lab-$(<"$RUN/slot")-$name
+    [[ $hundredths =~ ^[0-9]+$ ]] && ((hundredths >= 1)) || die "a limit is in hundredths of a processor, found \"$hundredths\""
+    alive "$name" || die "$name is not running"
+    mkdir -p "$group" 2>/dev/null || die "cannot limit CPU here: $group cannot be made"
+    if [[ -e $group/cpu.cfs_quota_us ]]; then
+        echo 100000 >"$group/cpu.cfs_period_us"
+        echo "$((hundredths * 1000))" >"$group/cpu.cfs_quota_us"
+    else
+        [[ -e $group/cpu.max ]] || echo +cpu >"${group%/*}/cgroup.subtree_control"
+        echo "$((hundredths * 1000)) 100000" >"$group/cpu.max"
+    fi
+    # The leader's number is one of the lab's namespace, in which it is therefore written down. Its children are in its group.
+    # shellcheck disable=SC2016
+    in_lab bash -c 'for pid in $(ps -o pid= -g "$1"); do echo "$pid" >"$2/cgroup.procs"; done' limit "$(<"$RUN/pids/$name")" "$group"
+}
+
+# Removes the limits of a lab that has ended. Succeeds when none is left.
+no_limits() {
+    local group
+    for group in "$(limits)"/kamari-lab-"$1"-*; do
+        [[ ! -d $group ]] || rmdir "$group" 2>/dev/null || return 1
+    done
+}
+
+# Where cgroups that limit CPU are made: version 1's hierarchy for CPU where there is one, else the one of version 2.
+limits() {
+    if [[ -e /sys/fs/cgroup/cpu/cpu.cfs_quota_us || -e /sys/fs/cgroup/cpu/cpu.shares ]]; then
+        echo /sys/fs/cgroup/cpu
+    else
+        echo /sys/fs/cgroup
+    fi
 }
 
 not() { ! "$@"; }
