@@ -50,6 +50,7 @@ pub(super) async fn status(State(state): State<ApiState>) -> Result<Json<StatusV
         nodes: nodes.len(),
         eligible_nodes: nodes.iter().filter(|node| node.eligible).count(),
         calls: state.metrics.calls.active.get(),
+        call_tasks: state.metrics.calls.tasks(),
         lookups: LookupsView {
             routed: lookup.routed.get(),
             repeated: lookup.repeated.get(),

@@ -234,6 +234,8 @@ pub struct StatusView {
     pub eligible_nodes: usize,
     /// Calls that kamari serves now.
     pub calls: i64,
+    /// Tasks that serve calls, rooms and the legs between nodes now: none when there is no call.
+    pub call_tasks: i64,
     /// Lookups answered since the start.
     pub lookups: LookupsView,
 }

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 use super::core::Core;
 use super::error::CallError;
@@ -42,11 +43,11 @@ pub(super) fn take_over(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: 
     }
     for playback in site.playbacks() {
         let site = Arc::clone(site);
-        shared.tasks.spawn(async move { playback.verify(&site).await });
+        shared.spawn(async move { playback.verify(&site).await });
     }
     for recording in site.recordings() {
         let site = Arc::clone(site);
-        shared.tasks.spawn(async move { recording.verify(&site).await });
+        shared.spawn(async move { recording.verify(&site).await });
     }
     let mut claims = Vec::new();
     let mut strays = Vec::new();
@@ -63,7 +64,7 @@ pub(super) fn take_over(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: 
     let ours = |id: &String| Kind::of(id).is_some() && !site.has(id);
     let bridges: Vec<String> = resync.bridges.iter().map(|bridge| bridge.id.clone()).filter(ours).collect();
     if !strays.is_empty() || !bridges.is_empty() {
-        shared.tasks.spawn(sweep(Arc::clone(shared), Arc::clone(site), strays, bridges, claims));
+        shared.spawn(sweep(Arc::clone(shared), Arc::clone(site), strays, bridges, claims));
     }
 }
 
@@ -81,7 +82,8 @@ fn adopt(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: &Arc<Site>, cha
     core.step(Step::Adopted);
     let (claim, claimed) = oneshot::channel();
     let call = Call::new(core, digits);
-    shared.tasks.spawn(resume(Arc::clone(handler), call, claim));
+    let span = call.core.span();
+    shared.spawn(resume(Arc::clone(handler), call, claim).instrument(span));
     Some(claimed)
 }
 

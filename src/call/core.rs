@@ -17,6 +17,7 @@ use std::time::SystemTime;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::bridges::State;
 use super::cause::Cause;
@@ -214,6 +215,12 @@ impl Core {
 
     // What is known of the call.
 
+    /// What every log line about the call says of it.
+    pub(super) fn span(&self) -> tracing::Span {
+        let call_id = self.call_id.as_ref().map(CallId::as_str);
+        tracing::info_span!("call", node = %self.site.name, call = %self.id, call_id)
+    }
+
     pub(super) fn end(&self) -> Option<End> {
         self.end.borrow().clone()
     }
@@ -315,7 +322,7 @@ impl Core {
             self.end_with(End::NodeLost { reason: "another controller took the node's calls over".into() });
             return Err(CallError::HungUp(self.end().unwrap_or(End::Gone)));
         }
-        let task = self.requests.spawn(request(self.site.link().ari.clone()));
+        let task = self.requests.spawn(request(self.site.link().ari.clone()).in_current_span());
         match task.await {
             Ok(result) => result.map_err(CallError::Ari),
             Err(error) if error.is_panic() => resume_unwind(error.into_panic()),

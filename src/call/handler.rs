@@ -1,5 +1,6 @@
 //! What the runtime hands calls to, and how it runs one from its arrival to the removal of its last object.
 
+use std::future::pending;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -55,8 +56,19 @@ async fn overstay(core: &Core) {
         () = sleep_until(core.started + core.shared.settings.max_duration()) => {
             core.end_with(End::Deadline);
         }
+        () = unanswered(core) => {
+            core.end_with(End::Deadline);
+        }
     }
     sleep(core.shared.settings.app_grace()).await;
+}
+
+/// Completes at the deadline for the answer, if the call was not answered; never if it was.
+async fn unanswered(core: &Core) {
+    sleep_until(core.started + core.shared.settings.unanswered()).await;
+    if core.is_answered() {
+        pending::<()>().await;
+    }
 }
 
 /// Says how the app ended, ends the call if it is not over, and logs a failure once.

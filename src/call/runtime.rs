@@ -2,11 +2,14 @@
 //!
 //! The listener's methods run on the nodes' tasks: they never wait.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use dashmap::DashMap;
 use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::adopt;
 use super::core::Core;
@@ -41,6 +44,15 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Starts a task of a call, a room or a leg; the metrics count it while it lives.
+    pub(super) fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        let counted = self.metrics.task();
+        self.tasks.spawn(async move {
+            let _counted = counted;
+            task.await
+        })
+    }
+
     /// Tells the stream; that nobody listens is fine.
     pub(super) fn publish(&self, event: CallEvent) {
         if self.events.receiver_count() > 0 {
@@ -171,14 +183,15 @@ impl Runtime {
         self.shared.metrics.started.inc();
         core.step(Step::Arrived);
         let call = Call::new(core, digits);
-        self.shared.tasks.spawn(handler::run(Arc::clone(&self.handler), call));
+        let span = call.core.span();
+        self.shared.spawn(handler::run(Arc::clone(&self.handler), call).instrument(span));
     }
 
     /// A channel of ours that nobody waits for any more: its call ended before it came to be.
     fn orphan(&self, site: &Arc<Site>, id: &str) {
         self.shared.metrics.orphans.inc();
         let (site, id) = (Arc::clone(site), id.to_owned());
-        self.shared.tasks.spawn(async move { handler::remove_channel(&site, &id).await });
+        self.shared.spawn(async move { handler::remove_channel(&site, &id).await });
     }
 
     fn left(site: &Site, channel: &str) {

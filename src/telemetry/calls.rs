@@ -48,6 +48,16 @@ impl CallOutcome {
     }
 }
 
+/// A task of the runtime, counted while it lives.
+#[derive(Debug)]
+pub struct TaskGuard(IntGauge);
+
+impl Drop for TaskGuard {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 /// Metrics of `call` and `apps`.
 #[derive(Debug)]
 pub struct CallMetrics {
@@ -61,6 +71,7 @@ pub struct CallMetrics {
     pub orphans: IntCounter,
     /// Events that found a call's mailbox full.
     pub mailbox_overflows: IntCounter,
+    tasks: IntGauge,
     outcomes: IntCounterVec,
     active_by_app: IntGaugeVec,
     durations: HistogramVec,
@@ -82,6 +93,10 @@ impl CallMetrics {
             )?,
             mailbox_overflows: registrar
                 .counter("kamari_call_mailbox_overflows_total", "Events that found the mailbox of their call full.")?,
+            tasks: registrar.int_gauge(
+                "kamari_call_tasks",
+                "Tasks that serve calls, rooms and the legs between nodes now: none when there is no call.",
+            )?,
             outcomes: registrar.counter_vec(
                 "kamari_app_outcomes_total",
                 "Calls by the app that served them and by how that ended.",
@@ -95,6 +110,17 @@ impl CallMetrics {
                 &DURATION_BUCKETS,
             )?,
         })
+    }
+
+    /// A task of the runtime begins; it ends when the guard is dropped, however that comes.
+    pub fn task(&self) -> TaskGuard {
+        self.tasks.inc();
+        TaskGuard(self.tasks.clone())
+    }
+
+    /// How many tasks there are.
+    pub fn tasks(&self) -> i64 {
+        self.tasks.get()
     }
 
     /// An app takes a call. `app` is a name from the code, never from the network.

@@ -22,7 +22,7 @@ mod registrar;
 use std::sync::Arc;
 
 pub use ari::{AriMetrics, NodeAriMetrics, RequestOutcome};
-pub use calls::{CallMetrics, CallOutcome};
+pub use calls::{CallMetrics, CallOutcome, TaskGuard};
 pub use fallback::FallbackMetrics;
 pub use log::{LogControl, LogError, LogFormat, LogSettings};
 pub use lookup::LookupMetrics;

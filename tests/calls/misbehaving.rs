@@ -11,7 +11,7 @@ use crate::support::fake_node::FakeNode;
 use crate::world::{World, call_in, until, within};
 
 pub(crate) fn add_to(catalogue: Catalogue) -> Catalogue {
-    catalogue.with::<Panics>().with::<Errs>().with::<Sticks>().with::<Asks>().with::<Waits>()
+    catalogue.with::<Panics>().with::<Errs>().with::<Sticks>().with::<Asks>().with::<Waits>().with::<Ignores>()
 }
 
 macro_rules! app {
@@ -64,6 +64,12 @@ app!(Waits, "waits", |call| {
     Ok(Next::Done)
 });
 
+// Neither answers nor ends the call.
+app!(Ignores, "ignores", |call| {
+    call.hung_up().await;
+    Ok(Next::Done)
+});
+
 #[tokio::test]
 async fn an_app_that_fails_ends_its_own_call_only() {
     let nodes = [FakeNode::start().await];
@@ -109,6 +115,19 @@ async fn no_call_outlives_its_deadline() {
     }
     world.nothing_left(&nodes).await;
     assert_eq!(world.outcomes("waits", "cancelled"), 1);
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_answers_has_a_deadline_and_an_answered_one_does_not() {
+    let nodes = [FakeNode::start().await];
+    let settings = CallSettings { unanswered_s: 1, app_grace_s: 1, ..CallSettings::default() };
+    let world = World::with(&nodes, settings).await;
+    let (answered, silent) = (call_in(&nodes[0], "patient"), call_in(&nodes[0], "silent"));
+    within("the deadline", nodes[0].gone(&silent)).await;
+    assert!(nodes[0].answered(&answered).await);
+    nodes[0].far_end_hangs_up(&answered);
+    world.nothing_left(&nodes).await;
+    assert_eq!((world.outcomes("ignores", "cancelled"), world.outcomes("waits", "hung_up")), (1, 1));
 }
 
 #[tokio::test]

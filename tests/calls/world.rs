@@ -35,6 +35,7 @@ const TENANTS: &str = r#"
     "stuck" = { app = "sticks" }
     "pin" = { app = "asks" }
     "patient" = { app = "waits" }
+    "silent" = { app = "ignores" }
     [[tenants]]
     name = "other"
     domains = ["other.test"]
@@ -123,6 +124,7 @@ impl World {
             assert!(tokio::time::Instant::now() < end, "calls live on: {:#?}", self.runtime.calls());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        until("no task lives", || self.metrics.calls.tasks() == 0).await;
         until("nothing is registered", || self.runtime.registered() == 0).await;
         for node in nodes {
             until("the node is empty", || left_on(node) == (0, 0, 0)).await;

@@ -84,6 +84,7 @@ impl Stage {
     /// The end of every test: no call, no reservation, no app task in kamari; no channel and no bridge on any node.
     pub(crate) fn assert_nothing_left(&self) {
         wait_until("kamari to have no call left", SOON, || self.calls() == 0);
+        wait_until("kamari to have no task left", SOON, || self.metric("kamari_call_tasks") == 0.0);
         wait_until("all reservations to be gone", SOON, || self.metric("kamari_node_reservations") == 0.0);
         self.lab.assert_nodes_empty();
     }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument;
 
 use super::core::Core;
 use super::error::CallError;
@@ -116,7 +117,7 @@ impl Rooms {
             entry => {
                 let (room, commands) = mpsc::channel(QUEUE);
                 let actor = Actor::new(Arc::clone(shared), key.clone(), settings.clone(), room.downgrade(), commands);
-                shared.tasks.spawn(actor.run());
+                shared.spawn(actor.run().instrument(tracing::info_span!("room", room = %key)));
                 entry.insert(room).clone()
             }
         }

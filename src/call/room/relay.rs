@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::super::bridges::entry;
@@ -71,7 +72,9 @@ pub(super) struct Relay {
 impl Relay {
     pub(super) fn start(shared: &Arc<Shared>, home: Side, away: Side) -> Self {
         let stop = CancellationToken::new();
-        let task = shared.tasks.spawn(keep(Arc::clone(shared), home.clone(), away.clone(), stop.clone()));
+        let span = tracing::info_span!("relay", home = %home.site.name, away = %away.site.name);
+        let kept = keep(Arc::clone(shared), home.clone(), away.clone(), stop.clone());
+        let task = shared.spawn(kept.instrument(span));
         Self { home, away, stop, task }
     }
 
