@@ -6,7 +6,8 @@
 //! Invariants:
 //! - Sockets are bound before anything is served, so that a port in use is said at once and nothing was begun.
 //! - Every task has a name, the common token and a declared answer to what follows when it ends by itself.
-//! - SIGHUP reads the settings again; a mistake in them is logged, and everything stays as it was.
+//! - SIGHUP opens the file of call records anew and reads the settings again; a mistake in them is logged, and everything
+//!   stays as it was.
 //! - SIGTERM (or SIGINT): `/readyz` says no and the lookup goes away, so that Kamailio routes by dispatcher; calls may end
 //!   by themselves for a while, and calls that come meanwhile are served; those that are left stay up on their nodes, for
 //!   the next kamari to adopt. A second signal cuts the waiting short.
@@ -32,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, ApiState};
 use crate::apps::{Catalogue, Switchboard};
 use crate::call::Runtime;
+use crate::cdr::Cdrs;
 use crate::config::{Config, Sources};
 use crate::fallback::Fallback;
 use crate::lookup;
@@ -81,7 +83,10 @@ async fn serve(config: Config, sources: Sources, log: LogControl) -> anyhow::Res
         tokio::select! {
             Some(end) = ended.recv() => break Err(anyhow::Error::new(end)),
             asked = signals.next() => match asked {
-                Asked::Reload => reloader.reload().await,
+                Asked::Reload => {
+                    daemon.cdrs.reopen();
+                    reloader.reload().await;
+                }
                 Asked::Stop => break Ok(()),
             },
             () = tick(ready_look.as_mut()) => if daemon.parts.pool.is_checked() {
@@ -143,6 +148,7 @@ struct Daemon {
     lookup_metrics: Arc<LookupMetrics>,
     ready: Arc<AtomicBool>,
     switchboard: Arc<Switchboard>,
+    cdrs: Cdrs,
 }
 
 impl Daemon {
@@ -158,7 +164,16 @@ impl Daemon {
             .as_ref()
             .map(|store| Arc::new(Lender::new(Arc::clone(store), &config.media, Arc::clone(&metrics.media))));
         let switchboard = Arc::new(Switchboard::new(Catalogue::default(), Arc::clone(&prompts), &config.tenants)?);
-        let calls = Runtime::new(config.call.clone(), Arc::clone(&metrics.calls), Arc::clone(&switchboard) as _);
+        let (cdrs, writer) = Cdrs::open(&config.cdr, &metrics.cdr).map_err(|refusal| refusal.within("cdr"))?;
+        if let Some(writer) = writer {
+            let stop = tasks.token();
+            tasks.spawn("cdr", OnError::GoOn, async move {
+                writer.run(stop).await;
+                Ok::<(), Infallible>(())
+            });
+        }
+        let calls =
+            Runtime::new(config.call.clone(), Arc::clone(&metrics.calls), cdrs.clone(), Arc::clone(&switchboard) as _);
         let (pool, registry) = Pool::start(pool::Parts {
             settings: config.pool.clone(),
             balance: config.balance.clone(),
@@ -206,7 +221,7 @@ impl Daemon {
         tasks.spawn("api", OnError::Stop, api::serve(sockets.api, state, stop.cancelled_owned()));
         let parts = Parts { stopping, lookup: None, calls, pool, tasks };
         let waiting = Some(sockets.lookup);
-        Ok((Self { parts, waiting, lookup_metrics: metrics.lookup, ready, switchboard }, ended))
+        Ok((Self { parts, waiting, lookup_metrics: metrics.lookup, ready, switchboard, cdrs }, ended))
     }
 
     /// Begins to answer Kamailio, and says so at `/readyz`.

@@ -9,6 +9,7 @@ pub mod apps;
 pub mod ari;
 pub mod balance;
 pub mod call;
+pub mod cdr;
 pub mod cli;
 pub mod config;
 pub mod daemon;

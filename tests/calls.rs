@@ -12,6 +12,8 @@ mod leaks;
 mod media;
 #[path = "calls/misbehaving.rs"]
 mod misbehaving;
+#[path = "calls/records.rs"]
+mod records;
 #[path = "calls/restart.rs"]
 mod restart;
 mod support;

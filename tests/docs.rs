@@ -22,6 +22,7 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("ari", "src/ari/settings.rs", "Settings"),
     ("balance", "src/balance/settings.rs", "Settings"),
     ("call", "src/call/settings.rs", "CallSettings"),
+    ("cdr", "src/cdr/settings.rs", "Settings"),
     ("media", "src/media/settings.rs", "MediaSettings"),
     ("fallback", "src/fallback/settings.rs", "Settings"),
     ("log", "src/telemetry/log.rs", "LogSettings"),
@@ -137,6 +138,20 @@ fn settings_are_documented() {
     }
     made.push('\n');
     hold("docs/settings.md", &made);
+}
+
+#[test]
+fn call_records_are_documented() {
+    let mut made = String::new();
+    for (title, name) in [("The record", "Cdr"), ("`media`", "Media")] {
+        let (about, fields) = fields("src/cdr/record.rs", name);
+        let _ = writeln!(made, "\n### {title}\n\n{about}\n\n| Field | Meaning |\n|---|---|");
+        for field in fields {
+            let _ = writeln!(made, "| `{}` | {} |", field.name, cell(&field.meaning));
+        }
+    }
+    made.push('\n');
+    hold("docs/cdr.md", &made);
 }
 
 #[test]

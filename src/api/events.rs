@@ -1,4 +1,4 @@
-//! `/v1/events`: every change of nodes and calls as it happens, as server-sent events.
+//! `/v1/events`: every change of nodes and calls as it happens, and the record of each call, as server-sent events.
 //!
 //! Invariant: a reader that does not keep up holds nobody back. It misses the oldest changes and is told how many.
 
@@ -21,7 +21,7 @@ use super::state::ApiState;
 /// How often a silent stream says that it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// Changes of nodes (event `node`) and of calls (event `call`) from now on; `missed` says how many a slow reader lost.
+/// Changes of nodes (event `node`) and of calls (event `call`), and the record of each call that is over (event `cdr`), from now on; `missed` says how many a slow reader lost.
 #[utoipa::path(get, path = "/v1/events", tag = "events", responses(
     (status = 200, description = "a stream that ends when kamari stops", content_type = "text/event-stream", body = String),
     (status = 503, description = "as many streams as the settings allow are open", body = Problem),
@@ -35,7 +35,8 @@ pub(super) async fn events(
     })?;
     let nodes = BroadcastStream::new(state.pool.subscribe()).map(|item| told("node", &item.as_ref()));
     let calls = BroadcastStream::new(state.calls.subscribe()).map(|item| told("call", &item.as_deref()));
-    let changes = stream::select(nodes, calls).take_until(state.stop.clone().cancelled_owned());
+    let cdrs = BroadcastStream::new(state.calls.subscribe_cdrs()).map(|item| told("cdr", &item.as_deref()));
+    let changes = stream::select(stream::select(nodes, calls), cdrs).take_until(state.stop.clone().cancelled_owned());
     let changes = changes.map(move |event| {
         // The place is free again when the stream is dropped.
         let _held = &place;

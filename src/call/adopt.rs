@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
+use super::cdr::Found;
 use super::core::Core;
 use super::error::CallError;
 use super::handle::Call;
@@ -49,6 +50,7 @@ pub(super) fn take_over(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: 
         let site = Arc::clone(site);
         shared.spawn(async move { recording.verify(&site).await });
     }
+    let mut lost = shared.lost.take(&site.name);
     let mut claims = Vec::new();
     let mut strays = Vec::new();
     for channel in &resync.channels {
@@ -58,9 +60,10 @@ pub(super) fn take_over(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: 
         if Kind::of(&channel.id).is_some() || channel.dialplan.exten.starts_with(TOKEN_PREFIX) {
             strays.push(channel.id.clone());
         } else {
-            claims.extend(adopt(shared, handler, site, channel));
+            claims.extend(adopt(shared, handler, site, channel, &mut lost));
         }
     }
+    lost.over(shared);
     let ours = |id: &String| Kind::of(id).is_some() && !site.has(id);
     let bridges: Vec<String> = resync.bridges.iter().map(|bridge| bridge.id.clone()).filter(ours).collect();
     if !strays.is_empty() || !bridges.is_empty() {
@@ -69,7 +72,13 @@ pub(super) fn take_over(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: 
 }
 
 /// Serves a caller's channel that nobody serves.
-fn adopt(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: &Arc<Site>, channel: &Channel) -> Option<Claim> {
+fn adopt(
+    shared: &Arc<Shared>,
+    handler: &Arc<dyn Handler>,
+    site: &Arc<Site>,
+    channel: &Channel,
+    lost: &mut Found,
+) -> Option<Claim> {
     let (core, digits) = Core::new(shared, site, channel, true);
     if !site.register_call(&core) {
         return None;
@@ -77,6 +86,7 @@ fn adopt(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: &Arc<Site>, cha
     if channel.state == ChannelState::Up {
         core.answered();
     }
+    lost.call(&core);
     shared.calls.insert(Arc::clone(&core.id), Arc::clone(&core));
     shared.metrics.adopted.inc();
     core.step(Step::Adopted);

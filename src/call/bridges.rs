@@ -124,7 +124,7 @@ impl Core {
     fn to_save(&self, state: &State) -> Result<Saved, CallError> {
         let app = self.app().ok_or(CallError::Misuse("a call is assigned to an app before its state is saved"))?;
         let saved = Saved::new(app, state.objects.clone(), state.room.clone(), state.data.clone());
-        Ok(saved.handed_on(state.extension.clone(), state.hops))
+        Ok(saved.handed_on(state.extension.clone(), state.hops).after(self.past()))
     }
 
     async fn store(&self, saved: &Saved) -> Result<(), CallError> {

@@ -72,6 +72,26 @@ impl Cause {
         })
     }
 
+    /// The SIP response that Asterisk's PJSIP makes of this cause on a call that was not answered (`hangup_cause2sip` of
+    /// `chan_pjsip`); 603 where it has none.
+    pub fn sip(self) -> u16 {
+        match self.0 {
+            1..=3 => 404,
+            17 => 486,
+            18 => 408,
+            19 | 20 | 31 => 480,
+            21 => 403,
+            22 => 410,
+            27 => 502,
+            28 => 484,
+            29 => 501,
+            34 | 42 | 66 => 503,
+            38 | 127 => 500,
+            58 => 488,
+            _ => 603,
+        }
+    }
+
     /// The Q.850 number.
     pub fn number(self) -> u8 {
         self.0
@@ -99,6 +119,9 @@ mod tests {
     fn only_causes_that_exist() {
         assert_eq!(Cause::from_sip(404), Ok(Cause::UNALLOCATED));
         assert_eq!(Cause::from_sip(200).expect_err("no refusal").field, "sip");
+        for (status, cause) in Cause::SIP {
+            assert_eq!(cause.sip(), if status == 600 { 486 } else { status });
+        }
         assert_eq!(Cause::new(0).expect_err("no cause").field, "cause");
         assert_eq!(Cause::new(128).expect_err("no cause").field, "cause");
         assert!(Cause::SIP.iter().all(|(_, cause)| Cause::new(cause.number()).is_ok()));

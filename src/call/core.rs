@@ -16,11 +16,13 @@ use std::time::SystemTime;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::bridges::State;
 use super::cause::Cause;
+use super::cdr::Gathered;
 use super::error::CallError;
 use super::ids::Kind;
 use super::playback::PlaybackCore;
@@ -49,12 +51,18 @@ pub(super) struct Core {
     end: watch::Sender<Option<End>>,
     /// The channel has gone or is going: there is nothing to hang up.
     channel_gone: AtomicBool,
+    /// The node said that the channel has left.
+    left: CancellationToken,
     digits: mpsc::Sender<char>,
     order: tokio::sync::Mutex<()>,
     requests: TaskTracker,
     record: Mutex<Record>,
     owned: Mutex<Owned>,
     state: Mutex<State>,
+    /// What the call's record is made of.
+    pub(super) gathered: Mutex<Gathered>,
+    /// The call's record was written before it was found again.
+    pub(super) recorded: AtomicBool,
 }
 
 /// What the operator sees.
@@ -110,12 +118,15 @@ impl Core {
             started_at: SystemTime::now(),
             end: watch::Sender::new(None),
             channel_gone: AtomicBool::new(false),
+            left: CancellationToken::new(),
             digits,
             order: tokio::sync::Mutex::new(()),
             requests: TaskTracker::new(),
             record: Mutex::default(),
             owned: Mutex::default(),
             state: Mutex::default(),
+            gathered: Gathered::on(channel, adopted),
+            recorded: AtomicBool::new(false),
         };
         (Arc::new(core), receiver)
     }
@@ -132,6 +143,7 @@ impl Core {
             first
         });
         if first {
+            self.gather_end();
             self.step(Step::Ended { end });
         }
         first
@@ -141,6 +153,7 @@ impl Core {
     pub(super) fn channel_left(&self) {
         self.channel_gone.store(true, Ordering::Release);
         self.end_with(End::Caller);
+        self.left.cancel();
     }
 
     /// The caller pressed a key. Beyond what the app may leave unread, keys are dropped and counted.
@@ -179,6 +192,7 @@ impl Core {
             record.app = Some((app, self.started));
         }
         self.shared.metrics.app_begins(app);
+        self.gather_app(app, self.adopted);
         self.step(Step::Assigned { tenant: Arc::clone(tenant), app });
     }
 
@@ -191,6 +205,7 @@ impl Core {
         if let Some((before, since)) = before {
             self.shared.metrics.app_hands_on(before, app, since.elapsed().as_secs_f64());
         }
+        self.gather_app(app, false);
         if let Some(tenant) = tenant {
             self.step(Step::Assigned { tenant, app });
         }
@@ -206,6 +221,11 @@ impl Core {
         if first {
             self.step(Step::Answered);
         }
+    }
+
+    /// The call was answered before it was found.
+    pub(super) fn answered_then(&self, unix_ms: u64) {
+        lock(&self.record).answered_ms = Some(unix_ms);
     }
 
     /// What the metrics are to say of this call, where its end alone does not tell.
@@ -242,8 +262,17 @@ impl Core {
         lock(&self.record).outcome
     }
 
+    pub(super) fn answered_ms(&self) -> Option<u64> {
+        lock(&self.record).answered_ms
+    }
+
     pub(super) fn is_answered(&self) -> bool {
-        lock(&self.record).answered_ms.is_some()
+        self.answered_ms().is_some()
+    }
+
+    /// Whether the node said that the channel has left.
+    pub(super) fn has_left(&self) -> bool {
+        self.left.is_cancelled()
     }
 
     pub(super) fn channel_is_gone(&self) -> bool {
@@ -287,6 +316,11 @@ impl Core {
     }
 
     // Waiting.
+
+    /// Completes when the node has said that the channel has left.
+    pub(super) async fn left(&self) {
+        self.left.cancelled().await;
+    }
 
     /// Completes when the call is over.
     pub(super) async fn over(&self) -> End {

@@ -377,6 +377,9 @@ impl Call {
             (state.extension, state.hops) = (saved.extension.clone(), saved.hops);
             state.found = saved.claims();
         }
+        if let Some(past) = saved.past.clone() {
+            self.core.continues(past);
+        }
         self.saved = Some(saved);
     }
 

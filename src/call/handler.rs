@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::{sleep, sleep_until};
 
 use super::cause::Cause;
+use super::cdr;
 use super::core::{Core, Owned, panic_text};
 use super::error::{AppError, CallError};
 use super::handle::Call;
@@ -37,6 +38,7 @@ pub(super) async fn run(handler: Arc<dyn Handler>, mut call: Call) {
     let outcome = judge(&core, result);
     drop(call);
     clean_up(&core).await;
+    cdr::close(&core).await;
     let (app, seconds) = core.app_time().unwrap_or_else(|| {
         core.shared.metrics.app_begins(NO_APP);
         (NO_APP, core.started.elapsed().as_secs_f64())

@@ -14,6 +14,7 @@
 //!   the call made (`handler`).
 //! - What must survive kamari is kept in a channel variable (`saved`); calls that are found on a node without a task get
 //!   one (`adopt`), and objects of ours that nobody owns are removed, then and now and then (`janitor`).
+//! - What is left of a call is one record (`cdr`), whoever sees its end.
 //! - Callers who hear each other are a room (`room`), owned by a task of its own.
 //!
 //! Who owns what: a call's task owns its [`Call`]; `Core` is what others may see and do of it. A room's task owns the room's
@@ -22,6 +23,7 @@
 mod adopt;
 mod bridges;
 mod cause;
+mod cdr;
 mod core;
 mod error;
 mod gather;

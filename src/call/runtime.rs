@@ -8,10 +8,12 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::adopt;
+use super::cdr::{self, Lost};
 use super::core::Core;
 use super::handle::Call;
 use super::handler::{self, Handler};
@@ -23,6 +25,7 @@ use super::site::{LegPhase, Site, Target};
 use super::view::{CallEvent, CallView, End, Step};
 use crate::ari::model::{Channel, ChannelState, PlaybackState};
 use crate::ari::{Event, EventKind};
+use crate::cdr::{Cdr, Cdrs};
 use crate::pool::{NodeLink, NodeListener, NodeName, Resync};
 use crate::telemetry::CallMetrics;
 
@@ -40,6 +43,12 @@ pub(super) struct Shared {
     /// Legs between nodes that have not arrived yet, by their tokens.
     pub(super) relays: DashMap<String, Expected>,
     pub(super) tasks: TaskTracker,
+    /// Where the records of calls go.
+    pub(super) cdrs: Cdrs,
+    /// Calls whose nodes were lost.
+    pub(super) lost: Lost,
+    /// Cancelled when all calls are let go of.
+    pub(super) released: CancellationToken,
     events: broadcast::Sender<Arc<CallEvent>>,
 }
 
@@ -76,8 +85,8 @@ impl std::fmt::Debug for Runtime {
 }
 
 impl Runtime {
-    /// A runtime without calls. `settings` are validated. Calls are served by `handler`.
-    pub fn new(settings: CallSettings, metrics: Arc<CallMetrics>, handler: Arc<dyn Handler>) -> Self {
+    /// A runtime without calls. `settings` are validated. Calls are served by `handler`, their records go to `cdrs`.
+    pub fn new(settings: CallSettings, metrics: Arc<CallMetrics>, cdrs: Cdrs, handler: Arc<dyn Handler>) -> Self {
         let shared = Shared {
             settings,
             metrics,
@@ -86,6 +95,9 @@ impl Runtime {
             rooms: Arc::new(Rooms::default()),
             relays: DashMap::new(),
             tasks: TaskTracker::new(),
+            cdrs,
+            lost: Lost::default(),
+            released: CancellationToken::new(),
             events: broadcast::Sender::new(STREAM_LENGTH),
         };
         Self { shared: Arc::new(shared), handler, sites: Arc::new(DashMap::new()) }
@@ -120,6 +132,11 @@ impl Runtime {
         self.shared.events.subscribe()
     }
 
+    /// The record of every call that is over, from now on. A reader that is too slow misses the oldest and is told how many.
+    pub fn subscribe_cdrs(&self) -> broadcast::Receiver<Arc<Cdr>> {
+        self.shared.cdrs.subscribe()
+    }
+
     /// Lets go of all calls without hanging them up, and waits until their tasks have ended. They stay on their nodes, and a
     /// kamari that starts takes them up. Says how many there were.
     pub async fn release(&self) -> usize {
@@ -129,6 +146,7 @@ impl Runtime {
         for site in sites {
             site.close(&End::Released);
         }
+        self.shared.released.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
         live
@@ -137,6 +155,13 @@ impl Runtime {
     /// How many objects of calls are registered: none when no call lives.
     pub fn registered(&self) -> usize {
         self.sites.iter().map(|entry| entry.value().len()).sum()
+    }
+
+    /// A node's calls are over as far as this process can tell, until they are found again.
+    fn lose(&self, site: &Site, reason: &str) {
+        let calls = site.calls();
+        site.close(&End::NodeLost { reason: reason.into() });
+        self.shared.lost.add(site, &calls);
     }
 
     fn site(&self, node: &NodeName) -> Option<Arc<Site>> {
@@ -207,7 +232,17 @@ impl Runtime {
             EventKind::StasisStart(event) => self.entered(site, &event.channel),
             EventKind::StasisEnd(event) => Self::left(site, &event.channel.id),
             EventKind::ChannelDestroyed(event) => Self::left(site, &event.channel.id),
-            EventKind::ChannelHangupRequest(event) => Self::left(site, &event.channel.id),
+            EventKind::ChannelHangupRequest(event) => {
+                if let Some(core) = site.call(&event.channel.id) {
+                    core.gather_cause(event.cause, event.soft);
+                }
+                Self::left(site, &event.channel.id);
+            }
+            EventKind::ChannelVarset(event) => {
+                if let Some(core) = event.channel.as_ref().and_then(|channel| site.call(&channel.id)) {
+                    core.gather_variable(&event.variable, &event.value);
+                }
+            }
             EventKind::ChannelDtmfReceived(event) => {
                 if let Some(core) = site.call(&event.channel.id) {
                     core.digit(&event.digit);
@@ -273,13 +308,15 @@ impl NodeListener for Runtime {
 
     fn on_down(&self, link: &NodeLink, reason: &str) {
         if let Some((_, site)) = self.sites.remove(&link.name) {
-            site.close(&End::NodeLost { reason: reason.into() });
+            self.lose(&site, reason);
+            self.shared.tasks.spawn(cdr::give_up(Arc::clone(&self.shared), link.name.clone()));
         }
     }
 
     fn on_removed(&self, node: &NodeName) {
         if let Some((_, site)) = self.sites.remove(node) {
-            site.close(&End::NodeLost { reason: "it was removed from the pool".into() });
+            self.lose(&site, "it was removed from the pool");
         }
+        self.shared.lost.take(node).all_over(&self.shared);
     }
 }

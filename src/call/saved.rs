@@ -8,6 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cdr::Past;
+
 /// The channel variable.
 pub(super) const VARIABLE: &str = "KAMARI_STATE";
 /// The version that this code writes, and the only one that it reads.
@@ -33,19 +35,29 @@ pub(super) struct Saved {
     /// Ids of objects of the room that the call is in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) room: Vec<String>,
+    /// What the call was until now, for its record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) past: Option<Past>,
     /// The app's own facts.
     pub(super) data: serde_json::Value,
 }
 
 impl Saved {
     pub(super) fn new(app: &str, objects: Vec<String>, room: Vec<String>, data: serde_json::Value) -> Self {
-        Self { v: VERSION, app: app.to_owned(), extension: None, hops: 0, objects, room, data }
+        Self { v: VERSION, app: app.to_owned(), extension: None, hops: 0, objects, room, past: None, data }
     }
 
     /// The same state of a call that was handed on.
     #[must_use]
     pub(super) fn handed_on(mut self, extension: Option<String>, hops: u32) -> Self {
         (self.extension, self.hops) = (extension, hops);
+        self
+    }
+
+    /// The same state with what the call's record needs.
+    #[must_use]
+    pub(super) fn after(mut self, past: Past) -> Self {
+        self.past = Some(past);
         self
     }
 

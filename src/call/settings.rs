@@ -28,7 +28,14 @@ pub struct CallSettings {
 
 impl Default for CallSettings {
     fn default() -> Self {
-        Self { max_duration_s: 14_400, unanswered_s: 180, app_grace_s: 10, digits_ahead: 64, orphan_check_s: 30, timeline_steps: 64 }
+        Self {
+            max_duration_s: 14_400,
+            unanswered_s: 180,
+            app_grace_s: 10,
+            digits_ahead: 64,
+            orphan_check_s: 30,
+            timeline_steps: 64,
+        }
     }
 }
 
@@ -84,7 +91,9 @@ mod tests {
     #[test]
     fn the_defaults_are_good_and_refusals_name_the_field() {
         CallSettings::default().validate().expect("good defaults");
-        for field in ["max_duration_s", "unanswered_s", "app_grace_s", "digits_ahead", "orphan_check_s", "timeline_steps"] {
+        for field in
+            ["max_duration_s", "unanswered_s", "app_grace_s", "digits_ahead", "orphan_check_s", "timeline_steps"]
+        {
             let settings: CallSettings = toml::from_str(&format!("{field} = 0")).expect("TOML");
             assert_eq!(settings.validate().expect_err("refused").field, format!("call.{field}"));
         }

@@ -57,6 +57,21 @@ pub enum End {
 }
 
 impl End {
+    /// Who or what ended the call, in the word that its record and its events have.
+    pub fn by(&self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Gone => "gone",
+            Self::App { .. } => "app",
+            Self::Refused { .. } => "refused",
+            Self::Operator => "operator",
+            Self::Deadline => "deadline",
+            Self::Failed { .. } => "failed",
+            Self::NodeLost { .. } => "node_lost",
+            Self::Released => "released",
+        }
+    }
+
     /// Whether the node may still be commanded for this call.
     pub(super) fn allows_commands(&self) -> bool {
         !matches!(self, Self::NodeLost { .. } | Self::Released)

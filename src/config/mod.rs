@@ -24,7 +24,7 @@ use crate::directory::TenantSettings;
 use crate::invalid::Invalid;
 use crate::media::Prompts;
 use crate::pool::NodeSpec;
-use crate::{api, ari, balance, call, fallback, lookup, media, pool, telemetry};
+use crate::{api, ari, balance, call, cdr, fallback, lookup, media, pool, telemetry};
 
 pub use load::{Sources, load};
 pub use nodes::NodeEntry;
@@ -48,6 +48,8 @@ pub struct Config {
     pub balance: balance::Settings,
     /// How calls are run.
     pub call: call::CallSettings,
+    /// Where records of calls go.
+    pub cdr: cdr::Settings,
     /// Prompts, as the nodes fetch them.
     pub media: media::MediaSettings,
     /// Which Kamailios get the pool for their dispatcher.
@@ -72,6 +74,7 @@ impl Config {
             ("ari", self.ari.validate()),
             ("balance", self.balance.validate()),
             ("call", self.call.validate()),
+            ("cdr", self.cdr.validate()),
             ("media", self.media.validate()),
             ("fallback", self.fallback.validate()),
             ("log", self.log.validate()),

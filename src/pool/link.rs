@@ -54,18 +54,24 @@ pub struct NodeLink {
     /// Grows each time the node's events begin to arrive anew. What belongs to an older generation may be gone.
     pub generation: u64,
     pub(super) commands: Arc<AtomicBool>,
+    pub(super) taken_over: Arc<AtomicBool>,
 }
 
 impl NodeLink {
     /// A link outside any pool, for tests of what commands nodes.
     pub fn standalone(name: NodeName, sip: SipUri, ari: AriClient) -> Self {
-        Self { name, sip, ari, generation: 1, commands: Arc::new(AtomicBool::new(true)) }
+        Self { name, sip, ari, generation: 1, commands: Arc::new(AtomicBool::new(true)), taken_over: Arc::default() }
     }
 
     /// Whether kamari may command this node: false from the moment that another controller took its application over,
     /// the operator disabled it, or it was removed.
     pub fn commands_allowed(&self) -> bool {
         self.commands.load(Ordering::Acquire)
+    }
+
+    /// Whether another controller has the node's application, and thereby its calls.
+    pub fn is_taken_over(&self) -> bool {
+        self.taken_over.load(Ordering::Acquire)
     }
 }
 

@@ -314,6 +314,7 @@ impl Monitor {
                 self.link.generation = self.world.generations.fetch_add(1, Ordering::Relaxed) + 1;
                 self.events = Events::Heard;
                 (self.told_up, self.give_up) = (true, None);
+                self.link.taken_over.store(false, Ordering::Release);
                 self.link.commands.store(true, Ordering::Release);
                 self.world.listener.on_up(&self.link, &resync);
                 self.report(Report::Up { about, difference, own: self.calls.count() }).await;
@@ -390,6 +391,7 @@ impl Monitor {
 
     /// Another controller has the application: nothing is commanded until kamari takes it back.
     async fn stand_aside(&mut self) {
+        self.link.taken_over.store(true, Ordering::Release);
         self.link.commands.store(false, Ordering::Release);
         self.tell_down("another controller took the node's application over");
         self.forget_calls().await;

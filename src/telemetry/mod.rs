@@ -12,6 +12,7 @@
 
 mod ari;
 mod calls;
+mod cdr;
 mod fallback;
 mod log;
 mod lookup;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 pub use ari::{AriMetrics, NodeAriMetrics, RequestOutcome};
 pub use calls::{CallMetrics, CallOutcome, TaskGuard};
+pub use cdr::CdrMetrics;
 pub use fallback::FallbackMetrics;
 pub use log::{LogControl, LogError, LogFormat, LogSettings};
 pub use lookup::LookupMetrics;
@@ -43,6 +45,8 @@ pub struct Metrics {
     pub ari: Arc<AriMetrics>,
     /// Calls and the apps that serve them.
     pub calls: Arc<CallMetrics>,
+    /// Records of calls that are over.
+    pub cdr: Arc<CdrMetrics>,
     /// The pool as pushed to Kamailio's dispatcher.
     pub fallback: Arc<FallbackMetrics>,
     /// Recordings and mailboxes.
@@ -63,10 +67,11 @@ impl Metrics {
         let pool = Arc::new(PoolMetrics::new(&mut registrar)?);
         let ari = Arc::new(AriMetrics::new(&mut registrar)?);
         let calls = Arc::new(CallMetrics::new(&mut registrar)?);
+        let cdr = Arc::new(CdrMetrics::new(&mut registrar)?);
         let fallback = Arc::new(FallbackMetrics::new(&mut registrar)?);
         let media = Arc::new(MediaMetrics::new(&mut registrar)?);
         let (registry, catalogue) = registrar.finish();
-        Ok(Self { registry, catalogue, lookup, pool, ari, calls, fallback, media })
+        Ok(Self { registry, catalogue, lookup, pool, ari, calls, cdr, fallback, media })
     }
 
     /// The text that `/metrics` answers with (Prometheus' text format 0.0.4).

@@ -11,7 +11,14 @@ use crate::support::fake_node::FakeNode;
 use crate::world::{World, call_in, until, within};
 
 pub(crate) fn add_to(catalogue: Catalogue) -> Catalogue {
-    catalogue.with::<Panics>().with::<Errs>().with::<Sticks>().with::<Asks>().with::<Waits>().with::<Ignores>()
+    catalogue
+        .with::<Panics>()
+        .with::<Errs>()
+        .with::<Sticks>()
+        .with::<Asks>()
+        .with::<Waits>()
+        .with::<Ignores>()
+        .with::<Notes>()
 }
 
 macro_rules! app {
@@ -61,6 +68,17 @@ app!(Asks, "asks", |call| {
 app!(Waits, "waits", |call| {
     call.answer().await?;
     call.hung_up().await;
+    Ok(Next::Done)
+});
+// Notes more than a record has room for.
+app!(Notes, "notes", |call| {
+    call.note("queue", "support");
+    call.note("queue", "sales");
+    call.note("waited_s", 7);
+    call.note("long", "ä".repeat(1_000));
+    for key in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p"] {
+        call.note(key, true);
+    }
     Ok(Next::Done)
 });
 

@@ -1,10 +1,11 @@
 //! A kamari of pool, runtime and apps over fake nodes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kamari::apps::{Catalogue, Switchboard};
 use kamari::call::{CallSettings, CallView, Handler, Runtime};
+use kamari::cdr::{self, Cdr, Cdrs};
 use kamari::directory::TenantSettings;
 use kamari::media::{MediaSettings, Prompts};
 use kamari::pool::{self, Availability, NodeSpec, NodeStatus, Parts, Pool, RawNode};
@@ -36,6 +37,7 @@ const TENANTS: &str = r#"
     "pin" = { app = "asks" }
     "patient" = { app = "waits" }
     "silent" = { app = "ignores" }
+    "notes" = { app = "notes" }
     [[tenants]]
     name = "other"
     domains = ["other.test"]
@@ -53,7 +55,12 @@ pub(crate) struct World {
     pub(crate) runtime: Runtime,
     pub(crate) pool: Pool,
     pub(crate) metrics: Metrics,
+    /// The records of calls, as they came.
+    pub(crate) records: Records,
 }
+
+/// Records of calls, as they came.
+pub(crate) type Records = Arc<Mutex<Vec<Arc<Cdr>>>>;
 
 impl World {
     /// A kamari over these nodes, named `n0`, `n1`, ..., that has heard all of them.
@@ -77,7 +84,10 @@ impl World {
 
     async fn start(nodes: &[FakeNode], settings: CallSettings, handler: Arc<dyn Handler>) -> Self {
         let metrics = Metrics::new().expect("metrics");
-        let runtime = Runtime::new(settings, Arc::clone(&metrics.calls), handler);
+        let lost_wait = cdr::Settings { lost_wait_s: 1, ..cdr::Settings::default() };
+        let (cdrs, _) = Cdrs::open(&lost_wait, &metrics.cdr).expect("events need no file");
+        let records = collect(&cdrs);
+        let runtime = Runtime::new(settings, Arc::clone(&metrics.calls), cdrs, handler);
         let parts = Parts {
             settings: pool::Settings {
                 poll_interval_ms: 100,
@@ -100,7 +110,7 @@ impl World {
             }
         })
         .await;
-        Self { runtime, pool, metrics }
+        Self { runtime, pool, metrics, records }
     }
 
     /// Waits until the one call of this channel is as wanted.
@@ -132,6 +142,22 @@ impl World {
         }
     }
 
+    /// How many calls have a record; checks that no Call-ID has two.
+    pub(crate) fn recorded(&self) -> usize {
+        let records = self.records.lock().expect("whole");
+        let mut ids: Vec<_> = records.iter().map(|record| record.call_id.clone().expect("a Call-ID")).collect();
+        ids.sort();
+        let twice: Vec<_> = ids.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| &pair[0]).collect();
+        assert!(twice.is_empty(), "calls with two records: {twice:?}");
+        ids.len()
+    }
+
+    /// Waits until so many calls have a record, and checks that each has one.
+    pub(crate) async fn one_record_each(&self, calls: usize) {
+        until(&format!("{calls} calls have a record"), || self.recorded() >= calls).await;
+        assert_eq!(self.recorded(), calls, "calls with a record");
+    }
+
     /// How many calls `app` had that ended in `outcome`.
     pub(crate) fn outcomes(&self, app: &str, outcome: &str) -> u64 {
         let text = self.metrics.render().expect("metrics");
@@ -144,6 +170,17 @@ impl World {
         self.pool.stop();
         self.runtime.release().await;
     }
+}
+
+fn collect(cdrs: &Cdrs) -> Records {
+    let records = Records::default();
+    let (mut told, kept) = (cdrs.subscribe(), Arc::clone(&records));
+    tokio::spawn(async move {
+        while let Ok(record) = told.recv().await {
+            kept.lock().expect("whole").push(record);
+        }
+    });
+    records
 }
 
 fn spec(at: usize, node: &FakeNode) -> NodeSpec {

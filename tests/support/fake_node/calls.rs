@@ -181,6 +181,10 @@ impl Channel {
     }
 }
 
+/// `RTPAUDIOQOS` as 22.10 writes it.
+const RTP_QUALITY: &str = "ssrc=1714059868;themssrc=7;lp=2;rxjitter=0.000125;rxcount=150;txjitter=0.000000;txcount=148;rlp=1;\
+                           rtt=0.030500;rxmes=85.500000;txmes=80.000000";
+
 /// Ends a channel with all that a real node tells of it, in its order. `request` are the fields of the hang-up request, `cause`
 /// is Q.850.
 pub(crate) fn hang_up(shared: &Arc<Shared>, id: &str, request: Map<String, serde_json::Value>, cause: u16) {
@@ -189,7 +193,8 @@ pub(crate) fn hang_up(shared: &Arc<Shared>, id: &str, request: Map<String, serde
     let bridge = channel.bridge.clone();
     if state.behaviour.rtp_statistics_events && channel.is_caller && channel.state == "Up" {
         for suffix in ["", "JITTER", "LOSS", "RTT", "MES"] {
-            let fields = json!({ "variable": format!("RTPAUDIOQOS{suffix}"), "value": "rxcount=0;txcount=0" });
+            let value = if suffix.is_empty() { RTP_QUALITY } else { "minrxjitter=000.000000;" };
+            let fields = json!({ "variable": format!("RTPAUDIOQOS{suffix}"), "value": value });
             state.emit_channel(id, "ChannelVarset", object(fields));
         }
     }
