@@ -10,6 +10,8 @@ mod handing_on;
 mod leaks;
 #[path = "calls/media.rs"]
 mod media;
+#[path = "calls/menus.rs"]
+mod menus;
 #[path = "calls/misbehaving.rs"]
 mod misbehaving;
 #[path = "calls/records.rs"]

@@ -7,7 +7,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use kamari::apps::{Catalogue, Switchboard};
 use kamari::config::Config;
+use kamari::media::{MediaSettings, Prompts};
 use kamari::telemetry::{Metrics, RequestOutcome};
 
 /// What stands around the part of a document that is made from the code.
@@ -212,4 +214,24 @@ fn promtool_finds_nothing_to_complain_of() {
     let output = child.wait_with_output().expect("it ends");
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && said.is_empty(), "promtool says:\n{said}");
+}
+
+/// Every example of the guide to the apps is a directory that kamari takes.
+#[test]
+fn examples_of_apps_are_taken() {
+    #[derive(serde::Deserialize)]
+    struct File {
+        tenants: Vec<kamari::directory::TenantSettings>,
+    }
+    let text = std::fs::read_to_string(root().join("docs/apps.md")).expect("docs/apps.md");
+    let examples: Vec<&str> =
+        text.split("```toml\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(example, _)| example).collect();
+    assert!(!examples.is_empty());
+    for example in examples {
+        let file: File = toml::from_str(example).expect(example);
+        let prompts = std::sync::Arc::new(Prompts::new(&MediaSettings::default()));
+        if let Err(refused) = Switchboard::new(Catalogue::default(), prompts, &file.tenants) {
+            panic!("{refused}\n{example}");
+        }
+    }
 }

@@ -12,6 +12,8 @@ mod audio;
 mod cancel;
 #[path = "e2e/kamari_away.rs"]
 mod kamari_away;
+#[path = "e2e/menus.rs"]
+mod menus;
 #[path = "e2e/node_lost.rs"]
 mod node_lost;
 #[path = "e2e/pool_changes.rs"]

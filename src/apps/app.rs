@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::parameters::Reader;
-use super::{Conference, Echo, Playback, Reject};
+use super::{Conference, Echo, Ivr, Music, Playback, Reject};
 use crate::call::{AppError, Call};
 use crate::directory::{ExtensionSettings, Numbers};
 use crate::invalid::Invalid;
@@ -71,7 +71,13 @@ pub struct Catalogue(BTreeMap<&'static str, Build>);
 impl Default for Catalogue {
     /// kamari's own apps.
     fn default() -> Self {
-        Self(BTreeMap::new()).with::<Conference>().with::<Echo>().with::<Playback>().with::<Reject>()
+        Self(BTreeMap::new())
+            .with::<Conference>()
+            .with::<Echo>()
+            .with::<Ivr>()
+            .with::<Music>()
+            .with::<Playback>()
+            .with::<Reject>()
     }
 }
 

@@ -42,6 +42,67 @@ impl<'a> Reader<'a> {
         self.numbers
     }
 
+    /// A table of parameters of its own, read by `read`; nothing if it is not there. What is refused in it is named in full.
+    pub fn table<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Invalid>,
+    ) -> Result<Option<T>, Invalid> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let Value::Object(table) = value else { return Err(Invalid::new(name, "a table", value)) };
+        self.read_table(table, read).map(Some).map_err(|refused| refused.within(name))
+    }
+
+    /// A table of tables whose names are free, in the order of their names; none if it is not there.
+    pub fn tables<T>(
+        &mut self,
+        name: &'static str,
+        mut read: impl FnMut(&str, &mut Reader<'_>) -> Result<T, Invalid>,
+    ) -> Result<Vec<(String, T)>, Invalid> {
+        let mut tables = Vec::new();
+        for (key, value) in self.entries(name)? {
+            let place = format!("{name}.{}", key.escape_debug());
+            let Value::Object(table) = value else { return Err(Invalid::new(place, "a table", value)) };
+            let read = self.read_table(table, |reader| read(key, reader)).map_err(|refused| refused.within(&place))?;
+            tables.push((key.to_owned(), read));
+        }
+        Ok(tables)
+    }
+
+    /// The entries of a table whose names are free, in the order of their names; none if it is not there.
+    pub fn entries(&mut self, name: &'static str) -> Result<Vec<(&'a str, &'a Value)>, Invalid> {
+        match self.get(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Object(table)) => Ok(table.iter().map(|(key, value)| (key.as_str(), value)).collect()),
+            Some(other) => Err(Invalid::new(name, "a table", other)),
+        }
+    }
+
+    fn read_table<T>(
+        &self,
+        table: &Parameters,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Invalid>,
+    ) -> Result<T, Invalid> {
+        let mut reader = Reader::new(self.tenant, self.numbers, table, self.prompts);
+        let value = read(&mut reader)?;
+        reader.finish()?;
+        Ok(value)
+    }
+
+    /// A list of texts, or one; none if it is not there.
+    pub fn texts(&mut self, name: &'static str) -> Result<Vec<String>, Invalid> {
+        let expected = "a text or a list of at most 100 texts";
+        let text = |value: &Value| match value {
+            Value::String(text) => Ok(text.clone()),
+            other => Err(Invalid::new(name, expected, other)),
+        };
+        match self.get(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(list)) if list.len() <= LIST_LIMIT => list.iter().map(text).collect(),
+            Some(other) => text(other).map(|one| vec![one]),
+        }
+    }
+
     /// A number of the tenant, for the call to go on with ([`Next::Extension`](super::Next)); nothing if it is not there.
     pub fn extension(&mut self, name: &'static str) -> Result<Option<String>, Invalid> {
         match self.get(name) {
@@ -49,6 +110,11 @@ impl<'a> Reader<'a> {
             Some(Value::String(number)) if self.numbers.has(number) => Ok(Some(number.clone())),
             Some(other) => Err(Invalid::new(name, "a number of this tenant, as a text", other)),
         }
+    }
+
+    /// A value of any kind; nothing if it is not there.
+    pub fn value(&mut self, name: &'static str) -> Option<&'a Value> {
+        self.get(name)
     }
 
     /// A text; nothing if it is not there.

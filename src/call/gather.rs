@@ -13,6 +13,9 @@ use super::handle::Call;
 pub struct Gather {
     /// Media played first, one after the other.
     pub prompts: Vec<String>,
+    /// The id, of [`Call::new_id`], under which the media is played, for an app that saves it; one that nobody else knows, if
+    /// there is none.
+    pub playback: Option<String>,
     /// So many digits are enough; 1 or more.
     pub max_digits: usize,
     /// The key that ends the input and is not part of it.
@@ -34,6 +37,7 @@ impl Default for Gather {
     fn default() -> Self {
         Self {
             prompts: Vec::new(),
+            playback: None,
             max_digits: 1,
             terminator: Some('#'),
             first_digit_timeout: Duration::from_secs(5),
@@ -126,7 +130,10 @@ impl Call {
         if asked.prompts.is_empty() || (asked.barge_in && self.has_digits()) {
             return Ok(None);
         }
-        let prompts = self.start_playing(&asked.prompts).await?;
+        let prompts = match &asked.playback {
+            Some(id) => self.start_playing_as(id, &asked.prompts).await?,
+            None => self.start_playing(&asked.prompts).await?,
+        };
         if asked.barge_in {
             let key = tokio::select! {
                 biased;

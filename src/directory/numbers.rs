@@ -1,13 +1,14 @@
 //! The numbers that a tenant has, without what they stand for: enough to tell whether a call can be handed on to one.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use super::pattern::{Key, Pattern};
 
 /// All numbers of one tenant. Immutable.
 #[derive(Debug, Default)]
 pub struct Numbers {
-    exact: HashSet<String>,
+    exact: BTreeSet<String>,
     patterns: Vec<Pattern>,
 }
 
@@ -34,6 +35,14 @@ impl Numbers {
     pub fn has_exactly(&self, number: &str) -> bool {
         self.exact.contains(number)
     }
+
+    /// Whether an extension of the tenant is exactly `beginning` and more, but at most `limit` characters in all, each of which
+    /// a phone has a key for.
+    pub fn goes_on(&self, beginning: &str, limit: usize) -> bool {
+        let dialled = |number: &str| number.len() <= limit && number.bytes().all(|key| b"0123456789*#".contains(&key));
+        let from = self.exact.range::<str, _>((Bound::Excluded(beginning), Bound::Unbounded));
+        from.take_while(|number| number.starts_with(beginning)).any(|number| dialled(number))
+    }
 }
 
 #[cfg(test)]
@@ -52,6 +61,17 @@ mod tests {
             ("", false, false),
         ] {
             assert_eq!((numbers.has(number), numbers.has_exactly(number)), (there, exactly), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_beginning_goes_on_to_numbers_that_can_be_dialled() {
+        let keys = ["6", "600", "7a", "8000"].map(|text| Key::parse(text).expect("a good key"));
+        let numbers = Numbers::new(&keys);
+        for (beginning, limit, goes_on) in
+            [("6", 3, true), ("60", 3, true), ("600", 3, false), ("7", 3, false), ("8", 3, false), ("8", 4, true)]
+        {
+            assert_eq!(numbers.goes_on(beginning, limit), goes_on, "{beginning} of {limit}");
         }
     }
 }

@@ -23,7 +23,7 @@ pub struct TenantSettings {
 /// What one extension does: an app and its parameters, side by side in one table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExtensionSettings {
-    /// The app's name: `conference`, `echo`, `playback`, `reject`, or one that the author registered.
+    /// The app's name: one of `docs/apps.md`, or one that the author registered.
     pub app: String,
     /// The app's parameters; the app says which there are.
     #[serde(flatten)]

@@ -30,6 +30,7 @@ const TENANTS: &str = r#"
     "811" = { app = "playback", prompts = "beep", then = "812" }
     "812" = { app = "playback", prompts = "beep", then = "811" }
     "rings" = { app = "echoes_on", then = "pin" }
+    "music" = { app = "music" }
     "900" = { app = "reject", sip = 486 }
     "panic" = { app = "panics" }
     "error" = { app = "errs" }
@@ -38,6 +39,26 @@ const TENANTS: &str = r#"
     "patient" = { app = "waits" }
     "silent" = { app = "ignores" }
     "notes" = { app = "notes" }
+    [tenants.extensions.menu]
+    app = "ivr"
+    [tenants.extensions.menu.menus.main]
+    prompts = ["hello"]
+    timeout = "join"
+    first_digit_timeout_s = 1
+    next_digit_timeout_s = 1
+    retries = 1
+    dial = 3
+    digits = { 1 = { menu = "second" }, 2 = { extension = "700" } }
+    otherwise = { extension = "900" }
+    [tenants.extensions.menu.menus.second]
+    prompts = "music"
+    first_digit_timeout_s = 60
+    digits = { 0 = { menu = "main" }, "*" = { extension = "700" } }
+    [tenants.extensions.closed]
+    app = "ivr"
+    menus.main = { prompts = "hello", digits = { 1 = "repeat" } }
+    hours = { zone = "Etc/UTC" }
+    closed_then = "patient"
     [[tenants]]
     name = "other"
     domains = ["other.test"]

@@ -15,8 +15,19 @@ domains = ["example.test"]
 "100" = { app = "playback", prompts = ["hello"] }
 "101" = { app = "playback", prompts = ["music"] }
 "110" = { app = "echo" }
+"102" = { app = "music" }
 "_2XX" = { app = "conference" }
 "603" = { app = "reject", sip = 603 }
+
+[tenants.extensions.120]
+app = "ivr"
+menus.main = { prompts = "music", digits = { 1 = { menu = "second" } } }
+menus.second = { prompts = "hello", timeout = "join", first_digit_timeout_s = 1, digits = { 5 = { extension = "110" } } }
+[tenants.extensions.121]
+app = "ivr"
+menus.main = { prompts = "music", digits = { 1 = "repeat" } }
+hours = { zone = "Europe/Berlin" }
+closed_then = "102"
 
 [[tenants]]
 name = "other"
