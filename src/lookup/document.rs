@@ -7,20 +7,17 @@ use super::query::Query;
 use super::uri::write_user;
 use crate::pool::{Routed, Target};
 
-/// Room for a usual answer, so that writing it allocates once.
-const USUAL_SIZE: usize = 1_024;
-
-/// The routes of an answer, best first, with the node that holds the promise.
-pub(super) fn routes(query: &Query<'_>, routed: &Routed, reserved_ms: u128) -> Vec<u8> {
-    write_routes(query, routed.targets(), reserved_ms)
+/// The routes of an answer, best first, with the node that holds the promise, into an empty `out`.
+pub(super) fn routes(out: &mut Vec<u8>, query: &Query<'_>, routed: &Routed, reserved_ms: u64) {
+    write_routes(out, query, routed.targets(), reserved_ms);
 }
 
 pub(super) fn write_routes<'a>(
+    out: &mut Vec<u8>,
     query: &Query<'_>,
     targets: impl Iterator<Item = &'a Target>,
-    reserved_ms: u128,
-) -> Vec<u8> {
-    let mut out = Vec::with_capacity(USUAL_SIZE);
+    reserved_ms: u64,
+) {
     out.extend_from_slice(br#"{"version":"1.0","routing":"serial","routes":["#);
     let mut first = None;
     for target in targets {
@@ -29,7 +26,7 @@ pub(super) fn write_routes<'a>(
         if let Some(domain) = &query.domain {
             out.extend_from_slice(br#""uri":"sip:"#);
             if let Some(user) = &query.user {
-                write_user(&mut out, user);
+                write_user(out, user);
                 out.push(b'@');
             }
             out.extend_from_slice(domain.as_bytes());
@@ -46,11 +43,24 @@ pub(super) fn write_routes<'a>(
         out.extend_from_slice(br#","call":{"node":""#);
         out.extend_from_slice(target.name.as_str().as_bytes());
         out.extend_from_slice(br#"","reserved_ms":"#);
-        out.extend_from_slice(reserved_ms.to_string().as_bytes());
+        write_number(out, reserved_ms);
         out.push(b'}');
     }
     out.push(b'}');
-    out
+}
+
+/// Appends a number in decimal digits.
+pub(super) fn write_number(out: &mut Vec<u8>, number: u64) {
+    let at = out.len();
+    let mut rest = number;
+    loop {
+        out.push(b'0' + (rest % 10) as u8);
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out[at..].reverse();
 }
 
 /// An answer without a route: Kamailio is to refuse the call with this code. `reason` comes from the code, never from
@@ -68,9 +78,24 @@ mod tests {
     use serde_json::Value;
 
     use super::super::query::{DOMAIN_LIMIT, Query, USER_LIMIT};
-    use super::{reject, write_routes};
+    use super::{reject, write_number, write_routes};
     use crate::balance::MAX_ROUTES;
     use crate::pool::{NodeName, SipUri, Target};
+
+    fn written<'a>(query: &Query<'_>, targets: impl Iterator<Item = &'a Target>, reserved_ms: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_routes(&mut out, query, targets, reserved_ms);
+        out
+    }
+
+    #[test]
+    fn numbers_are_decimal() {
+        for number in [0, 7, 10, 907, 10_000, u64::MAX] {
+            let mut out = b"at ".to_vec();
+            write_number(&mut out, number);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("at {number}"));
+        }
+    }
 
     fn target(name: &str, sip: &str) -> Target {
         Target { name: NodeName::new(name).unwrap(), sip: SipUri::new(sip).unwrap() }
@@ -80,10 +105,10 @@ mod tests {
     fn an_answer_reads_as_rtjson() {
         let targets = [target("ast1", "sip:127.101.1.1:5060"), target("ast2", "sip:127.101.1.2:5060")];
         let query = Query::parse("call_id=1&user=600&domain=example.test").unwrap();
-        let text = String::from_utf8(write_routes(&query, targets.iter(), 10_000)).unwrap();
+        let text = String::from_utf8(written(&query, targets.iter(), 10_000)).unwrap();
         insta::assert_snapshot!(text, @r#"{"version":"1.0","routing":"serial","routes":[{"uri":"sip:600@example.test","dst_uri":"sip:127.101.1.1:5060","node":"ast1"},{"uri":"sip:600@example.test","dst_uri":"sip:127.101.1.2:5060","node":"ast2"}],"call":{"node":"ast1","reserved_ms":10000}}"#);
         let bare = Query::parse("call_id=1&user=600").unwrap();
-        let text = String::from_utf8(write_routes(&bare, targets[..1].iter(), 10_000)).unwrap();
+        let text = String::from_utf8(written(&bare, targets[..1].iter(), 10_000)).unwrap();
         insta::assert_snapshot!(text, @r#"{"version":"1.0","routing":"serial","routes":[{"dst_uri":"sip:127.101.1.1:5060","node":"ast1"}],"call":{"node":"ast1","reserved_ms":10000}}"#);
     }
 
@@ -102,7 +127,7 @@ mod tests {
         let query = Query::parse(&query).unwrap();
         let sip = format!("sip:{label}.{label}.{}:5060;transport=udp", "a".repeat(200 - 128 - 5 - 14 - 4));
         let targets = vec![target(&label, &sip); MAX_ROUTES];
-        let size = write_routes(&query, targets.iter(), 120_000).len();
+        let size = written(&query, targets.iter(), 120_000).len();
         assert!(size < 8_192, "{size} bytes");
     }
 
@@ -112,7 +137,7 @@ mod tests {
             let encoded = percent_encoding::percent_encode(&user, percent_encoding::NON_ALPHANUMERIC);
             let text = format!("call_id=1&user={encoded}&domain=example.test");
             let Ok(query) = Query::parse(&text) else { return Ok(()) };
-            let document = write_routes(&query, [target("n", "sip:h")].iter(), 1);
+            let document = written(&query, [target("n", "sip:h")].iter(), 1);
             prop_assert!(document.iter().all(|byte| (0x20..0x7f).contains(byte)));
             let value: Value = serde_json::from_slice(&document).unwrap();
             let uri = value["routes"][0]["uri"].as_str().unwrap();

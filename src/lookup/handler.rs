@@ -33,7 +33,7 @@ pub(super) struct Handler(Arc<Inner>);
 struct Inner {
     routing: Arc<Routing>,
     metrics: Arc<LookupMetrics>,
-    reserved_ms: u128,
+    reserved_ms: u64,
 }
 
 /// Kamailio's report that a node failed a call.
@@ -47,7 +47,7 @@ struct Report {
 
 impl Handler {
     pub(super) fn new(routing: Arc<Routing>, metrics: Arc<LookupMetrics>) -> Self {
-        let reserved_ms = routing.reservation().as_millis();
+        let reserved_ms = routing.reservation().as_millis() as u64;
         Self(Arc::new(Inner { routing, metrics, reserved_ms }))
     }
 
@@ -67,28 +67,37 @@ impl Handler {
     }
 
     fn route(&self, query: &str) -> Response<Full<Bytes>> {
+        let mut document = Vec::new();
+        let status = self.document(query, &mut document);
+        body(status, JSON, Bytes::from(document))
+    }
+
+    /// Answers the query of a `GET /v1/route` with a document in `out`, in place of what was there, and its status: 200 or
+    /// 400.
+    pub(super) fn document(&self, query: &str, out: &mut Vec<u8>) -> StatusCode {
         let began = Instant::now();
         let metrics = &self.0.metrics;
+        out.clear();
         let query = match Query::parse(query) {
             Ok(query) => query,
             Err(refusal) => {
                 metrics.invalid.inc();
-                return invalid(&refusal);
+                out.extend_from_slice(refusal_text(&refusal).as_bytes());
+                return StatusCode::BAD_REQUEST;
             }
         };
-        let document = match self.0.routing.route(&query.call_id, &mut rand::rng()) {
+        match self.0.routing.route(&query.call_id, &mut rand::rng()) {
             Answer::Routed(routed) => {
                 if routed.repeated { &metrics.repeated } else { &metrics.routed }.inc();
-                document::routes(&query, &routed, self.0.reserved_ms)
+                document::routes(out, &query, &routed, self.0.reserved_ms);
             }
             Answer::Refused { why, retry_after_s } => {
                 metrics.rejected.inc();
-                document::reject(why, retry_after_s)
+                out.extend_from_slice(&document::reject(why, retry_after_s));
             }
-        };
-        let response = body(StatusCode::OK, JSON, Bytes::from(document));
+        }
         metrics.duration.observe(began.elapsed().as_secs_f64());
-        response
+        StatusCode::OK
     }
 
     async fn outcome(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -125,13 +134,17 @@ fn parse_report(text: &[u8]) -> Result<(CallId, NodeName, u16), Invalid> {
 }
 
 fn invalid(refusal: &Invalid) -> Response<Full<Bytes>> {
+    body(StatusCode::BAD_REQUEST, JSON, Bytes::from(refusal_text(refusal)))
+}
+
+fn refusal_text(refusal: &Invalid) -> String {
     let text = serde_json::json!({
         "error": "invalid",
         "field": refusal.field,
         "expected": refusal.expected,
         "found": refusal.found,
     });
-    body(StatusCode::BAD_REQUEST, JSON, Bytes::from(text.to_string()))
+    text.to_string()
 }
 
 fn not_allowed(allow: HeaderValue) -> Response<Full<Bytes>> {
@@ -146,4 +159,61 @@ fn body(status: StatusCode, kind: HeaderValue, text: Bytes) -> Response<Full<Byt
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use http::StatusCode;
+
+    use super::Handler;
+    use crate::balance::{Balancer, Settings, Standing};
+    use crate::pool::{NodeName, Routing, SipUri, StandaloneNotes, Target};
+    use crate::telemetry::Metrics;
+
+    const NOW: Duration = Duration::from_secs(5);
+    const LOOKUPS: usize = 2_000;
+
+    fn over(count: usize) -> (Handler, StandaloneNotes) {
+        let mut balancer = Balancer::new(Settings { stale_after_ms: 60_000, ..Settings::default() });
+        let mut targets = Vec::new();
+        for number in 0..count {
+            let slot = balancer.add(100_000).unwrap();
+            let node = balancer.node_mut(slot).unwrap();
+            node.set_standing(Standing::Up, NOW);
+            node.on_resync(0, NOW);
+            // Of one length, so that the documents are.
+            let name = NodeName::new(&format!("ast{number:04}")).unwrap();
+            targets.push(Target { name, sip: SipUri::new(&format!("sip:ast{number:04}.example.test")).unwrap() });
+        }
+        let (routing, taken) = Routing::standalone(&balancer, targets, NOW);
+        (Handler::new(Arc::new(routing), Metrics::new().unwrap().lookup), taken)
+    }
+
+    /// How often a lookup of a new call asks the allocator, and for how many bytes: the median of many, since now and then
+    /// the table of promises grows.
+    fn allocated(count: usize) -> (u64, u64) {
+        let (handler, mut taken) = over(count);
+        let mut out = Vec::with_capacity(1_024);
+        let mut ask = |number: usize| {
+            let query = format!("call_id={number:08}%40192.0.2.33&user=600&domain=example.test&from=sip%3Aa%40b");
+            let one = allocation_counter::measure(|| {
+                assert_eq!(handler.document(&query, &mut out), StatusCode::OK);
+            });
+            (one.count_total, one.bytes_total)
+        };
+        let mut all: Vec<(u64, u64)> = (0..LOOKUPS).map(&mut ask).collect();
+        assert_eq!(taken.take(), LOOKUPS, "each was chosen for anew");
+        all.sort_unstable();
+        all[LOOKUPS / 2]
+    }
+
+    #[test]
+    fn no_allocation_of_a_lookup_grows_with_the_pool() {
+        let few = allocated(10);
+        assert_eq!(allocated(1_000), few, "allocations and bytes of a lookup among 1,000 nodes, and among 10");
+        assert!((1..=4).contains(&few.0), "{few:?}: the Call-ID, decoded and kept, and little else");
+    }
 }

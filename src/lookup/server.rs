@@ -13,12 +13,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::handler::Handler;
+use super::plain;
 use super::settings::Settings;
 use crate::pool::Routing;
 use crate::telemetry::LookupMetrics;
@@ -179,7 +181,7 @@ impl Worker {
 
 /// One connection, from its first request to its end. How it ends is the peer's affair: nothing of it is logged.
 async fn serve(
-    stream: TcpStream,
+    mut stream: TcpStream,
     handler: Handler,
     idle_timeout: Duration,
     stop: CancellationToken,
@@ -189,10 +191,26 @@ async fn serve(
     if stream.set_nodelay(true).is_err() || socket2::SockRef::from(&stream).set_tcp_keepalive(&keep_alive).is_err() {
         return; // the peer has gone already
     }
+    if let plain::End::HandOver(read) = plain::serve(&mut stream, &handler, idle_timeout, &stop).await {
+        // Boxed: it is large, and the usual connection never gets here.
+        Box::pin(serve_all(stream, read, handler, idle_timeout, stop)).await;
+    }
+}
+
+/// Any requests, of which `read` has come already.
+async fn serve_all(
+    stream: TcpStream,
+    read: Vec<u8>,
+    handler: Handler,
+    idle_timeout: Duration,
+    stop: CancellationToken,
+) {
     let service = service_fn(move |request| {
         let handler = handler.clone();
         async move { Ok::<_, std::convert::Infallible>(handler.answer(request).await) }
     });
+    let (rest, write) = stream.into_split();
+    let stream = tokio::io::join(std::io::Cursor::new(read).chain(rest), write);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(idle_timeout)
