@@ -22,6 +22,7 @@
 pub mod audio;
 mod kamailio;
 mod kamari;
+mod load;
 mod node;
 mod phone;
 mod script;
@@ -36,6 +37,7 @@ use std::time::{Duration, Instant};
 
 pub use kamailio::{Kamailio, KamailioVersion};
 pub use kamari::Kamari;
+pub use load::Counts;
 pub use node::{AsteriskVersion, Node};
 pub use phone::{Phone, Received};
 pub use script::Script;

@@ -109,6 +109,17 @@ signal() {
     kill_group "$signal" "$(<"$RUN/pids/$name")"
 }
 
+# Prints the CPU time, in nanoseconds, that the running processes of NAME's group have used.
+cpu() {
+    # shellcheck disable=SC2016
+    in_lab bash -c '
+        for stat in /proc/[0-9]*/stat; do
+            line=$(<"$stat") || continue
+            read -r _ _ group _ <<<"${line##*) }"
+            [[ $group != "$1" ]] || cat "${stat%stat}"task/*/schedstat
+        done 2>/dev/null' cpu "$(<"$RUN/pids/$1")" | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
+}
+
 alive() {
     [[ -r $RUN/pids/$1 ]] && kill_group 0 "$(<"$RUN/pids/$1")" 2>/dev/null
 }
