@@ -1,0 +1,148 @@
+//! What nodes and calls cost kamari: memory per node and per live call, CPU of polling 1,000 nodes, and events from socket
+//! to mailbox. kamari is a process of its own; the 1,000 fake nodes, which speak real ARI, and their calls are in this one.
+//!
+//! A live call is one of the app `playback`: answered, its prompt playing. The measured event is a key that its caller
+//! presses: read from the socket, decoded, found its call, and put into that call's mailbox, where it stays. That none was
+//! dropped on the way is checked.
+//!
+//! `KAMARI_BENCH_NODES` and `KAMARI_BENCH_CALLS` make it smaller, for a look.
+
+#[path = "../tests/support/fake_node/mod.rs"]
+mod fake_node;
+mod process;
+mod rows;
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use fake_node::{Behaviour, FakeNode, IncomingCall, PASSWORD, USERNAME};
+use process::{Kamari, Result};
+use rows::{Goal, Rows};
+use tokio::runtime::Runtime;
+
+/// Calls that arrive each second, over all nodes, until all are there.
+const ARRIVALS: usize = 2_000;
+/// Keys that the caller of each call presses: fewer than a mailbox holds.
+const KEYS: usize = 5;
+/// How long polls are watched.
+const WATCHED: Duration = Duration::from_secs(20);
+
+fn main() -> Result<()> {
+    let nodes = size("KAMARI_BENCH_NODES", 1_000)?;
+    let calls = size("KAMARI_BENCH_CALLS", 100_000)?;
+    let runtime = Runtime::new()?;
+    let mut rows = Rows::new("events");
+
+    let empty = Kamari::start(&config(&[]))?.memory_kib()?;
+    let fakes = runtime.block_on(start_nodes(nodes));
+    let kamari = Kamari::start(&config(&fakes))?;
+    kamari.until("all nodes are up", || Ok(kamari.metric("kamari_node_up")? as usize == nodes))?;
+    let idle = share_of_core(&kamari)?;
+    rows.add(&format!("CPU of polling {nodes} nodes each second"), idle * 100.0, "% of a core", Goal::AtMost(15.0));
+    let with_nodes = kamari.memory_kib()?;
+    rows.add("memory per node", (with_nodes - empty) / nodes as f64, "KiB", Goal::None);
+
+    let before = kamari.cpu()?;
+    let channels = runtime.block_on(place(&fakes, calls));
+    kamari.until("all calls are served", || Ok(kamari.metric("kamari_calls")? as usize == calls))?;
+    kamari.until("all calls play", || Ok(playing(&fakes) == calls))?;
+    let took = kamari.cpu()?.saturating_sub(before);
+    rows.add("CPU of a call's begin, polls included", took.as_secs_f64() * 1e6 / calls as f64, "us", Goal::None);
+    rows.add("memory per live call", (kamari.memory_kib()? - with_nodes) / calls as f64, "KiB", Goal::None);
+    let busy = share_of_core(&kamari)?;
+    rows.add(&format!("CPU of polling with {calls} live calls"), busy * 100.0, "% of a core", Goal::None);
+
+    let heard = kamari.metric("kamari_ari_events_total")?;
+    let (before, began) = (kamari.cpu()?, Instant::now());
+    runtime.block_on(press_keys(&fakes, &channels));
+    let sent = (KEYS * calls) as f64;
+    kamari.until("all keys are heard", || Ok(kamari.metric("kamari_ari_events_total")? >= heard + sent))?;
+    let polls = busy * began.elapsed().as_secs_f64();
+    let used = kamari.cpu()?.saturating_sub(before).as_secs_f64() - polls;
+    for metric in ["kamari_ari_events_dropped_total", "kamari_call_mailbox_overflows_total"] {
+        let lost = kamari.metric(metric)?;
+        if lost > 0.0 {
+            return Err(format!("{metric} is {lost}: what was counted did not all reach its mailbox").into());
+        }
+    }
+    rows.add("events from socket to mailbox, per second of a core", sent / used, "/s", Goal::None);
+    rows.write()?;
+    Ok(())
+}
+
+fn size(variable: &str, usual: usize) -> Result<usize> {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().map_err(|_| format!("{variable}: a whole number, found {text:?}").into()),
+        Err(_) => Ok(usual),
+    }
+}
+
+fn config(nodes: &[FakeNode]) -> String {
+    let mut text = format!(
+        r#"
+        [pool]
+        username = "{USERNAME}"
+        password = "{PASSWORD}"
+        default_capacity = 1000
+        [[tenants]]
+        name = "example"
+        domains = ["example.test"]
+        [tenants.extensions]
+        "100" = {{ app = "playback", prompts = ["hello"] }}
+        "#
+    );
+    for (number, node) in nodes.iter().enumerate() {
+        let _ =
+            writeln!(text, "[[nodes]]\nname = \"n{number}\"\nari = \"{}\"\nsip = \"sip:192.0.2.1:5060\"", node.url());
+    }
+    text
+}
+
+async fn start_nodes(count: usize) -> Vec<FakeNode> {
+    let mut nodes = Vec::with_capacity(count);
+    for number in 0..count {
+        // Every prompt plays on for longer than the bench runs.
+        let behaviour = Behaviour { name: format!("n{number}"), play: Duration::from_hours(1), ..Behaviour::default() };
+        nodes.push(FakeNode::start_with(behaviour).await);
+    }
+    nodes
+}
+
+/// The share of one core that kamari uses while nothing changes.
+fn share_of_core(kamari: &Kamari) -> Result<f64> {
+    let (before, began) = (kamari.cpu()?, Instant::now());
+    std::thread::sleep(WATCHED);
+    Ok(kamari.cpu()?.saturating_sub(before).as_secs_f64() / began.elapsed().as_secs_f64())
+}
+
+/// Places calls on all nodes in turn, at an even pace. The channels, by node.
+async fn place(nodes: &[FakeNode], calls: usize) -> Vec<Vec<String>> {
+    let mut channels = vec![Vec::new(); nodes.len()];
+    let mut tick = tokio::time::interval(Duration::from_millis(10));
+    for number in 0..calls {
+        if number % (ARRIVALS / 100) == 0 {
+            tick.tick().await;
+        }
+        let node = number % nodes.len();
+        let call = IncomingCall::to("100", &format!("call-{number}@bench.example.test"));
+        channels[node].push(nodes[node].call(&call).expect("kamari listens"));
+    }
+    channels
+}
+
+/// Calls whose prompt plays.
+fn playing(nodes: &[FakeNode]) -> usize {
+    nodes.iter().map(|node| node.leftovers().playbacks).sum()
+}
+
+async fn press_keys(nodes: &[FakeNode], channels: &[Vec<String>]) {
+    for key in ['1', '2', '3', '4', '5'].into_iter().take(KEYS) {
+        for (node, channels) in nodes.iter().zip(channels) {
+            for channel in channels {
+                node.far_end_presses(channel, key);
+            }
+            // The sockets' tasks, on the same threads, send meanwhile.
+            tokio::task::yield_now().await;
+        }
+    }
+}
