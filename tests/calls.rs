@@ -4,6 +4,8 @@
 
 #[path = "calls/apps.rs"]
 mod apps;
+#[path = "calls/dialling.rs"]
+mod dialling;
 #[path = "calls/handing_on.rs"]
 mod handing_on;
 #[path = "calls/leaks.rs"]

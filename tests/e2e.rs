@@ -10,6 +10,8 @@ mod lab;
 mod audio;
 #[path = "e2e/cancel.rs"]
 mod cancel;
+#[path = "e2e/dial.rs"]
+mod dial;
 #[path = "e2e/kamari_away.rs"]
 mod kamari_away;
 #[path = "e2e/menus.rs"]

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::parameters::Reader;
-use super::{Conference, Echo, Ivr, Music, Playback, Reject};
+use super::{Conference, Dial, Echo, Ivr, Music, Playback, Reject};
 use crate::call::{AppError, Call};
 use crate::directory::{ExtensionSettings, Numbers};
 use crate::invalid::Invalid;
@@ -73,6 +73,7 @@ impl Default for Catalogue {
     fn default() -> Self {
         Self(BTreeMap::new())
             .with::<Conference>()
+            .with::<Dial>()
             .with::<Echo>()
             .with::<Ivr>()
             .with::<Music>()

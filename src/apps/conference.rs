@@ -41,6 +41,7 @@ impl App for Conference {
             join: sounds("join", "join")?,
             leave: sounds("leave", "leave")?,
             alone: sounds("alone", "music")?,
+            pair: false,
         };
         Ok(Self { tenant: Arc::clone(parameters.tenant()), room: room.map(Arc::from), sounds })
     }

@@ -13,6 +13,7 @@ struct WritingApps;
 
 mod app;
 mod conference;
+mod dial;
 mod echo;
 mod hours;
 mod ivr;
@@ -24,6 +25,7 @@ mod switchboard;
 
 pub use app::{App, Catalogue, Next};
 pub use conference::Conference;
+pub use dial::Dial;
 pub use echo::Echo;
 pub use ivr::Ivr;
 pub use music::Music;

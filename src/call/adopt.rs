@@ -16,11 +16,13 @@ use super::error::CallError;
 use super::handle::Call;
 use super::handler::{self, Handler, remove_bridge, remove_channel};
 use super::ids::Kind;
+use super::origin::Origin;
 use super::room::TOKEN_PREFIX;
 use super::runtime::Shared;
 use super::saved::{self, Saved};
 use super::site::{LegPhase, Site};
 use super::view::{End, Step};
+use crate::ari::AriError;
 use crate::ari::model::{Channel, ChannelState};
 use crate::pool::Resync;
 
@@ -42,6 +44,16 @@ pub(super) fn take_over(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: 
             _ => {}
         }
     }
+    for leg in site.outgoing() {
+        match resync.channels.iter().find(|channel| channel.id == leg.id) {
+            Some(channel) => {
+                leg.entered(channel);
+                leg.is_in(&channel.state);
+            }
+            None if leg.progress().entered => leg.is_gone(None, None),
+            None => {}
+        }
+    }
     for playback in site.playbacks() {
         let site = Arc::clone(site);
         shared.spawn(async move { playback.verify(&site).await });
@@ -58,7 +70,7 @@ pub(super) fn take_over(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: 
             continue;
         }
         if Kind::of(&channel.id).is_some() || channel.dialplan.exten.starts_with(TOKEN_PREFIX) {
-            strays.push(channel.id.clone());
+            strays.push(channel.clone());
         } else {
             claims.extend(adopt(shared, handler, site, channel, &mut lost));
         }
@@ -79,7 +91,7 @@ fn adopt(
     channel: &Channel,
     lost: &mut Found,
 ) -> Option<Claim> {
-    let (core, digits) = Core::new(shared, site, channel, true);
+    let (core, digits) = Core::new(shared, site, Origin::from(channel), true);
     if !site.register_call(&core) {
         return None;
     }
@@ -122,8 +134,34 @@ async fn resume(handler: Arc<dyn Handler>, mut call: Call, claim: oneshot::Sende
     handler::run(handler, call).await;
 }
 
+/// Serves a channel that was dialled as a leg and became a call of its own, and says what it claims; nothing if it is none.
+async fn adopt_leg(shared: &Arc<Shared>, site: &Arc<Site>, channel: &Channel) -> Result<Option<Vec<String>>, AriError> {
+    let saved = match site.link().ari.channels().variable(&channel.id, saved::VARIABLE).await {
+        Ok(variable) => Saved::decode(&variable.value),
+        Err(error) if error.is_gone() || error.is_no_such_variable() => None,
+        Err(error) => return Err(error),
+    };
+    let Some((onward, saved)) = saved.and_then(|saved| saved.ties.onward.clone().map(|onward| (onward, saved))) else {
+        return Ok(None);
+    };
+    let claims = saved.claims();
+    let origin = onward.origin(&channel.id, &channel.caller.number, channel.protocol_id.as_deref());
+    let (core, digits) = Core::new(shared, site, origin, true);
+    if site.register_call(&core) {
+        core.answered();
+        shared.calls.insert(Arc::clone(&core.id), Arc::clone(&core));
+        shared.metrics.adopted.inc();
+        core.step(Step::Adopted);
+        let mut call = Call::new(core, digits);
+        call.take_up(saved);
+        let span = call.core.span();
+        shared.spawn(handler::run(onward.handler(shared), call).instrument(span));
+    }
+    Ok(Some(claims))
+}
+
 /// Removes what nobody owns or claims. If a claim could not be read, nothing is removed: the next take-over tries again.
-async fn sweep(shared: Arc<Shared>, site: Arc<Site>, strays: Vec<String>, bridges: Vec<String>, claims: Vec<Claim>) {
+async fn sweep(shared: Arc<Shared>, site: Arc<Site>, strays: Vec<Channel>, bridges: Vec<String>, claims: Vec<Claim>) {
     let mut claimed = HashSet::new();
     for claim in claims {
         let Ok(objects) = claim.await else {
@@ -132,13 +170,23 @@ async fn sweep(shared: Arc<Shared>, site: Arc<Site>, strays: Vec<String>, bridge
         };
         claimed.extend(objects);
     }
-    let free = |id: &String| !claimed.contains(id) && !site.has(id);
-    for id in strays.iter().filter(|id| free(id)) {
-        if site.link().commands_allowed() {
-            shared.metrics.orphans.inc();
-            remove_channel(&site, id).await;
+    for channel in &strays {
+        if claimed.contains(&channel.id) || site.has(&channel.id) || !site.link().commands_allowed() {
+            continue;
+        }
+        match adopt_leg(&shared, &site, channel).await {
+            Ok(Some(claims)) => claimed.extend(claims),
+            Ok(None) => {
+                shared.metrics.orphans.inc();
+                remove_channel(&site, &channel.id).await;
+            }
+            Err(error) => {
+                tracing::warn!(node = %site.name, %error, "what a leg is could not be read: nothing more is removed");
+                return;
+            }
         }
     }
+    let free = |id: &String| !claimed.contains(id) && !site.has(id);
     for id in bridges.iter().filter(|id| free(id)) {
         if site.link().commands_allowed() {
             remove_bridge(&site, id).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::error::CallError;
-use super::saved::{self, Saved};
+use super::saved::{self, Saved, Ties};
 use crate::ari::AriError;
 use crate::ari::rest::bridges::{AddChannel, CreateBridge};
 
@@ -105,17 +105,29 @@ impl Core {
         self.store(&saved).await
     }
 
+    /// Saves what the call has to do with others, beside what the app saved.
+    pub(super) async fn save_ties(&self, change: impl FnOnce(&mut Ties)) -> Result<(), CallError> {
+        let saved = {
+            let mut state = self.state();
+            change(&mut state.ties);
+            saved_as(self.app().unwrap_or_default(), &state).after(self.past())
+        };
+        self.store(&saved).await
+    }
+
     /// Ids of objects that this call claims by what is saved on its channel.
     pub(super) fn claims(&self) -> Vec<String> {
         let state = self.state();
-        [&state.objects, &state.room, &state.found].into_iter().flatten().cloned().collect()
+        let pair = state.ties.pair.iter().flat_map(|pair| [&pair.bridge, &pair.leg]);
+        [&state.objects, &state.room, &state.found].into_iter().flatten().chain(pair).cloned().collect()
     }
 
     /// Saves that the call is served for another number from now on, and nothing yet of its next app.
     pub(super) async fn save_hop(&self, extension: &str) -> Result<(), CallError> {
         let saved = {
             let mut state = self.state();
-            *state = State { extension: Some(extension.to_owned()), hops: state.hops + 1, ..State::default() };
+            let ties = Ties { onward: state.ties.onward.take(), ..Ties::default() };
+            *state = State { extension: Some(extension.to_owned()), hops: state.hops + 1, ties, ..State::default() };
             self.to_save(&state)?
         };
         self.store(&saved).await
@@ -123,8 +135,7 @@ impl Core {
 
     fn to_save(&self, state: &State) -> Result<Saved, CallError> {
         let app = self.app().ok_or(CallError::Misuse("a call is assigned to an app before its state is saved"))?;
-        let saved = Saved::new(app, state.objects.clone(), state.room.clone(), state.data.clone());
-        Ok(saved.handed_on(state.extension.clone(), state.hops).after(self.past()))
+        Ok(saved_as(app, state).after(self.past()))
     }
 
     async fn store(&self, saved: &Saved) -> Result<(), CallError> {
@@ -136,6 +147,12 @@ impl Core {
         let (channel, name) = (Arc::clone(&self.channel), name.to_owned());
         self.command(|ari| async move { ari.channels().set_variable(&channel, &name, &value).await }).await
     }
+}
+
+fn saved_as(app: &str, state: &State) -> Saved {
+    let mut saved = Saved::new(app, state.objects.clone(), state.room.clone(), state.data.clone());
+    saved.ties.clone_from(&state.ties);
+    saved.handed_on(state.extension.clone(), state.hops)
 }
 
 /// What puts channels into a bridge. Who is in it is not told to the phones: Asterisk would re-INVITE every one of them
@@ -154,6 +171,8 @@ pub(super) struct State {
     pub(super) extension: Option<String>,
     /// How often it was handed on.
     pub(super) hops: u32,
+    /// What it has to do with others.
+    pub(super) ties: Ties,
     /// What the state that was found on the channel claims.
     pub(super) found: Vec<String>,
 }

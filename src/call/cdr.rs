@@ -24,7 +24,6 @@ use super::handle::Call;
 use super::runtime::Shared;
 use super::site::Site;
 use super::view::{End, unix_ms};
-use crate::ari::model::Channel;
 use crate::cdr::{Cdr, Media};
 use crate::pool::{CallId, NodeName};
 
@@ -63,10 +62,9 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// For a call on this channel that begins, or was found.
-    pub(super) fn on(channel: &Channel, adopted: bool) -> Mutex<Self> {
+    /// For a call that begins, or was found, on a channel that was made then (Unix time in milliseconds).
+    pub(super) fn on(made: Option<u64>, adopted: bool) -> Mutex<Self> {
         let now = unix_ms(SystemTime::now());
-        let made = channel.creationtime.unix_ms().and_then(|ms| u64::try_from(ms).ok());
         let started_ms = if adopted { made.unwrap_or(now).min(now) } else { now };
         Mutex::new(Self { past: Past { started_ms, ..Past::default() }, ..Self::default() })
     }

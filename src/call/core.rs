@@ -11,10 +11,11 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,15 +24,17 @@ use tracing::Instrument;
 use super::bridges::State;
 use super::cause::Cause;
 use super::cdr::Gathered;
+use super::dial::Talking;
 use super::error::CallError;
 use super::ids::Kind;
+use super::line::Line;
+use super::origin::Origin;
 use super::playback::PlaybackCore;
 use super::recording::RecordingCore;
 use super::room::Membership;
 use super::runtime::Shared;
 use super::site::{Site, Target};
 use super::view::{CallEvent, CallState, CallView, End, Step, TimedStep, unix_ms};
-use crate::ari::model::Channel;
 use crate::ari::{AriClient, AriError};
 use crate::pool::CallId;
 use crate::telemetry::CallOutcome;
@@ -44,6 +47,11 @@ pub(super) struct Core {
     pub(super) shared: Arc<Shared>,
     pub(super) call_id: Option<CallId>,
     pub(super) caller: Arc<str>,
+    pub(super) caller_name: Arc<str>,
+    pub(super) line: Line,
+    /// Whom the caller talks with.
+    pub(super) talking: Mutex<Option<Arc<Talking>>>,
+    pub(super) domain: OnceLock<Arc<str>>,
     pub(super) extension: Arc<str>,
     pub(super) adopted: bool,
     pub(super) started: Instant,
@@ -97,22 +105,26 @@ impl std::fmt::Debug for Core {
 }
 
 impl Core {
-    /// A call on `channel`, and the receiving end of its digits.
+    /// A call that begins, and the receiving end of its digits.
     pub(super) fn new(
         shared: &Arc<Shared>,
         site: &Arc<Site>,
-        channel: &Channel,
+        origin: Origin,
         adopted: bool,
     ) -> (Arc<Self>, mpsc::Receiver<char>) {
         let (digits, receiver) = mpsc::channel(shared.settings.digits_ahead);
         let core = Self {
             id: shared.ids.next(Kind::Call).into(),
-            channel: channel.id.as_str().into(),
+            channel: origin.channel,
             site: Arc::clone(site),
             shared: Arc::clone(shared),
-            call_id: channel.protocol_id.as_deref().and_then(|text| CallId::new(text).ok()),
-            caller: channel.caller.number.as_str().into(),
-            extension: channel.dialplan.exten.as_str().into(),
+            call_id: origin.call_id.and_then(|text| CallId::new(&text).ok()),
+            caller: origin.caller,
+            caller_name: origin.caller_name,
+            line: Line::default(),
+            talking: Mutex::default(),
+            extension: origin.extension,
+            domain: origin.domain.map(OnceLock::from).unwrap_or_default(),
             adopted,
             started: Instant::now(),
             started_at: SystemTime::now(),
@@ -125,7 +137,7 @@ impl Core {
             record: Mutex::default(),
             owned: Mutex::default(),
             state: Mutex::default(),
-            gathered: Gathered::on(channel, adopted),
+            gathered: Gathered::on(origin.made_ms, adopted),
             recorded: AtomicBool::new(false),
         };
         (Arc::new(core), receiver)
@@ -362,6 +374,22 @@ impl Core {
             Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
             Err(_) => Err(CallError::HungUp(End::Released)),
         }
+    }
+
+    /// Runs something of this call that its clean-up waits for.
+    pub(super) fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        self.requests.spawn(task)
+    }
+
+    /// Answers the call; nothing happens if it is answered.
+    pub(super) async fn answer(&self) -> Result<(), CallError> {
+        if self.is_answered() {
+            return self.end().map_or(Ok(()), |end| Err(CallError::HungUp(end)));
+        }
+        let channel = Arc::clone(&self.channel);
+        self.command(|ari| async move { ari.channels().answer(&channel).await }).await?;
+        self.answered();
+        Ok(())
     }
 
     /// A command to the caller's channel, which a playback or a recording on it would hold up: those are stopped first.

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::bridges::Entered;
 use super::cause::Cause;
 use super::core::Core;
+use super::dial::{self, DialRequest, Dialled, DialledLeg, Pair};
 use super::error::CallError;
 use super::ids::Kind;
 use super::playback::{Playback, PlaybackCore};
@@ -35,17 +36,19 @@ pub struct Call {
     /// The number that the call is served for now.
     pub(super) extension: Arc<str>,
     pub(super) saved: Option<Saved>,
+    /// Whom the caller talked with before kamari was away.
+    pub(super) found: Option<(DialledLeg, Pair)>,
 }
 
 impl Call {
     pub(super) fn new(core: Arc<Core>, digits: mpsc::Receiver<char>) -> Self {
         let extension = Arc::clone(&core.extension);
-        Self { core, digits, extension, saved: None }
+        Self { core, digits, extension, saved: None, found: None }
     }
 
     /// A step of the app: it fails as soon as the call is over. Requests that it sent run to their end by themselves, and the
     /// clean-up waits for them.
-    async fn step<T>(&self, step: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
+    pub(super) async fn step<T>(&self, step: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
         self.core.unless_over(step).await?
     }
 
@@ -84,8 +87,7 @@ impl Call {
 
     /// The domain that was called: the host part of the request URI that the node received. Empty if there was none.
     pub async fn domain(&self) -> Result<String, CallError> {
-        let uri = self.variable("CHANNEL(pjsip,request_uri)").await?;
-        Ok(host_of(&uri.unwrap_or_default()).to_owned())
+        self.step(self.core.domain()).await.map(|domain| domain.as_ref().to_owned())
     }
 
     /// Says whose number it is and which app serves it, for the operator and for the metrics.
@@ -97,13 +99,7 @@ impl Call {
 
     /// Answers the call; nothing happens if it is answered.
     pub async fn answer(&self) -> Result<(), CallError> {
-        if self.core.is_answered() {
-            return self.core.end().map_or(Ok(()), |end| Err(CallError::HungUp(end)));
-        }
-        let channel = Arc::clone(&self.core.channel);
-        self.step(self.core.command(|ari| async move { ari.channels().answer(&channel).await })).await?;
-        self.core.answered();
-        Ok(())
+        self.step(self.core.answer()).await
     }
 
     /// Lets the caller hear ringing (180 Ringing) until the call is answered.
@@ -140,14 +136,7 @@ impl Call {
 
     /// The value of a channel variable or of a dialplan function (`CHANNEL(audioreadformat)`); nothing if it has none.
     pub async fn variable(&self, name: &str) -> Result<Option<String>, CallError> {
-        let (channel, variable) = (Arc::clone(&self.core.channel), name.to_owned());
-        let read =
-            self.step(self.core.request(|ari| async move { ari.channels().variable(&channel, &variable).await })).await;
-        match read {
-            Ok(variable) => Ok(Some(variable.value)),
-            Err(CallError::Ari(error)) if error.is_no_such_variable() => Ok(None),
-            Err(error) => Err(self.core.understand(error)),
-        }
+        self.step(self.core.variable(name)).await
     }
 
     /// Sets a channel variable. Stops what is being played.
@@ -282,6 +271,14 @@ impl Call {
         while self.digits.try_recv().is_ok() {}
     }
 
+    // Others.
+
+    /// Dials whom the request names, and says who answered, or why nobody did. The caller hears how it stands, if the request
+    /// wants that; he is not answered. Dropping the wait hangs up every leg, and so does the caller's hang-up.
+    pub async fn dial(&self, request: &DialRequest) -> Result<Dialled, CallError> {
+        self.step(dial::dial(&self.core, request)).await
+    }
+
     // Bridges.
 
     /// Joins the caller to a room: whoever is in it hears everyone else. The call leaves when it is over, or with
@@ -369,6 +366,12 @@ impl Call {
                 _ => {}
             }
         }
+        if let Some(pair) = &saved.ties.pair {
+            self.core.site.register(&pair.bridge, Target::Bridge);
+            self.core.owned().bridges.push(pair.bridge.clone());
+            let leg = DialledLeg::take_up(&self.core, pair);
+            self.found = Some((leg, pair.clone()));
+        }
         if let Some(extension) = &saved.extension {
             self.extension = extension.as_str().into();
         }
@@ -376,6 +379,7 @@ impl Call {
             let mut state = self.core.state();
             (state.extension, state.hops) = (saved.extension.clone(), saved.hops);
             state.found = saved.claims();
+            state.ties.clone_from(&saved.ties);
         }
         if let Some(past) = saved.past.clone() {
             self.core.continues(past);
@@ -403,39 +407,5 @@ impl Call {
     pub fn saved<T: DeserializeOwned>(&self, app: &str) -> Option<T> {
         let saved = self.saved.as_ref().filter(|saved| saved.app == app)?;
         serde_json::from_value(saved.data.clone()).ok()
-    }
-}
-
-/// The host part of a SIP URI: without scheme, user, port, parameters and headers; an IPv6 address without its brackets.
-fn host_of(uri: &str) -> &str {
-    let uri = uri.trim().trim_start_matches('<');
-    let rest = uri.strip_prefix("sip:").or_else(|| uri.strip_prefix("sips:")).unwrap_or(uri);
-    let rest = rest.split(['>', '?', ';']).next().unwrap_or_default();
-    let host_port = rest.rsplit_once('@').map_or(rest, |(_, after)| after);
-    match host_port.strip_prefix('[') {
-        Some(inside) => inside.split(']').next().unwrap_or_default(),
-        None => host_port.split(':').next().unwrap_or_default(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::host_of;
-
-    #[test]
-    fn the_host_of_a_request_uri() {
-        for (uri, host) in [
-            ("sip:600@example.test", "example.test"),
-            ("sip:600@example.test:5060;transport=tcp", "example.test"),
-            ("<sip:600@example.test?subject=x>", "example.test"),
-            ("sips:example.test", "example.test"),
-            ("sip:a:secret@[2001:db8::1]:5060", "2001:db8::1"),
-            ("", ""),
-            ("sip:", ""),
-            ("sip:@", ""),
-            ("sip:[", ""),
-        ] {
-            assert_eq!(host_of(uri), host, "{uri}");
-        }
     }
 }

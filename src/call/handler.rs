@@ -164,6 +164,6 @@ pub(super) async fn remove_bridge(site: &Site, id: &str) {
 }
 
 /// What could not be removed is removed when the node's events come back: nobody claims it then.
-fn left_behind(site: &Site, id: &str, error: &AriError) {
+pub(super) fn left_behind(site: &Site, id: &str, error: &AriError) {
     tracing::warn!(node = %site.name, object = id, %error, "an object could not be removed from the node");
 }

@@ -15,6 +15,8 @@
 //! - What must survive kamari is kept in a channel variable (`saved`); calls that are found on a node without a task get
 //!   one (`adopt`), and objects of ours that nobody owns are removed, then and now and then (`janitor`).
 //! - What is left of a call is one record (`cdr`), whoever sees its end.
+//! - Whom a call dials is a leg with a task of its own, which hangs it up whatever happens (`dial`). A leg whose caller has
+//!   transferred it becomes a call of its own (`onward`).
 //! - Callers who hear each other are a room (`room`), owned by a task of its own.
 //!
 //! Who owns what: a call's task owns its [`Call`]; `Core` is what others may see and do of it. A room's task owns the room's
@@ -25,6 +27,7 @@ mod bridges;
 mod cause;
 mod cdr;
 mod core;
+mod dial;
 mod error;
 mod gather;
 mod hand_on;
@@ -32,6 +35,9 @@ mod handle;
 mod handler;
 mod ids;
 mod janitor;
+mod line;
+mod onward;
+mod origin;
 mod playback;
 mod recording;
 mod room;
@@ -42,6 +48,7 @@ mod site;
 mod view;
 
 pub use cause::Cause;
+pub use dial::{Address, CallerId, DialRequest, Dialled, DialledLeg, Parted, Reaches, Strategy, Talk};
 pub use error::{AppError, CallError};
 pub use gather::{Gather, GatherEnd, Gathered};
 pub use hand_on::HOP_LIMIT;

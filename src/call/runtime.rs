@@ -19,6 +19,8 @@ use super::handle::Call;
 use super::handler::{self, Handler};
 use super::ids::{Ids, Kind};
 use super::janitor;
+use super::line::{Line, Refer};
+use super::origin::Origin;
 use super::room::{Expected, Rooms, TOKEN_PREFIX};
 use super::settings::CallSettings;
 use super::site::{LegPhase, Site, Target};
@@ -36,6 +38,7 @@ const STREAM_LENGTH: usize = 4_096;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) settings: CallSettings,
+    pub(super) handler: Serves,
     pub(super) metrics: Arc<CallMetrics>,
     pub(super) ids: Ids,
     pub(super) calls: DashMap<Arc<str>, Arc<Core>>,
@@ -70,6 +73,15 @@ impl Shared {
     }
 }
 
+/// Who serves calls.
+pub(super) struct Serves(pub(super) Arc<dyn Handler>);
+
+impl std::fmt::Debug for Serves {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Serves")
+    }
+}
+
 /// The Stasis runtime: all calls of all nodes. Cheap to clone.
 #[derive(Clone)]
 pub struct Runtime {
@@ -89,6 +101,7 @@ impl Runtime {
     pub fn new(settings: CallSettings, metrics: Arc<CallMetrics>, cdrs: Cdrs, handler: Arc<dyn Handler>) -> Self {
         let shared = Shared {
             settings,
+            handler: Serves(Arc::clone(&handler)),
             metrics,
             ids: Ids::new(),
             calls: DashMap::new(),
@@ -172,6 +185,7 @@ impl Runtime {
     fn entered(&self, site: &Arc<Site>, channel: &Channel) {
         match (Kind::of(&channel.id), site.target(&channel.id)) {
             (_, Some(Target::Leg(leg))) => leg.is_now(LegPhase::Entered),
+            (_, Some(Target::Outgoing(leg))) => leg.entered(channel),
             (Some(_), _) => self.orphan(site, &channel.id),
             (None, None) if channel.dialplan.exten.starts_with(TOKEN_PREFIX) => self.relay_arrives(site, channel),
             (None, _) => self.begin(site, channel),
@@ -197,7 +211,7 @@ impl Runtime {
         if site.has_departed(&channel.id) {
             return;
         }
-        let (core, digits) = Core::new(&self.shared, site, channel, false);
+        let (core, digits) = Core::new(&self.shared, site, Origin::from(channel), false);
         if !site.register_call(&core) {
             return;
         }
@@ -231,7 +245,15 @@ impl Runtime {
         match &event.kind {
             EventKind::StasisStart(event) => self.entered(site, &event.channel),
             EventKind::StasisEnd(event) => Self::left(site, &event.channel.id),
-            EventKind::ChannelDestroyed(event) => Self::left(site, &event.channel.id),
+            EventKind::ChannelDestroyed(event) => match site.target(&event.channel.id) {
+                Some(Target::Outgoing(leg)) => leg.is_gone(Some(event.cause), event.tech_cause),
+                _ => Self::left(site, &event.channel.id),
+            },
+            EventKind::Dial(event) => {
+                if let Some(Target::Outgoing(leg)) = site.target(&event.peer.id) {
+                    leg.dial_status(&event.dialstatus);
+                }
+            }
             EventKind::ChannelHangupRequest(event) => {
                 if let Some(core) = site.call(&event.channel.id) {
                     core.gather_cause(event.cause, event.soft);
@@ -248,9 +270,17 @@ impl Runtime {
                     core.digit(&event.digit);
                 }
             }
-            EventKind::ChannelStateChange(event) if event.channel.state == ChannelState::Up => {
-                if let Some(core) = site.call(&event.channel.id) {
-                    core.answered();
+            EventKind::ChannelStateChange(event) => match site.target(&event.channel.id) {
+                Some(Target::Call(core)) if event.channel.state == ChannelState::Up => core.answered(),
+                Some(Target::Outgoing(leg)) => leg.is_in(&event.channel.state),
+                _ => {}
+            },
+            EventKind::ChannelHold(event) => Self::line(site, &event.channel.id, |line| line.hold(true)),
+            EventKind::ChannelUnhold(event) => Self::line(site, &event.channel.id, |line| line.hold(false)),
+            // Asterisk tells of its own progress reports in the same event.
+            EventKind::ChannelTransfer(event) if event.state.is_none() => {
+                if let Some(refer) = Refer::of(&event.refer_to.requested_destination) {
+                    Self::line(site, &event.referred_by.source_channel.id, |line| line.refer(refer));
                 }
             }
             EventKind::PlaybackStarted(event) => Self::playback(site, &event.playback.id, &event.playback.state),
@@ -271,6 +301,15 @@ impl Runtime {
                     recording.failed(event.recording.cause.as_deref());
                 }
             }
+            _ => {}
+        }
+    }
+
+    /// A phone asks for something.
+    fn line(site: &Site, channel: &str, asks: impl FnOnce(&Line)) {
+        match site.target(channel) {
+            Some(Target::Call(core)) => asks(&core.line),
+            Some(Target::Outgoing(leg)) => asks(&leg.line),
             _ => {}
         }
     }

@@ -6,9 +6,13 @@
 //! - Versioned: a state of another version is not guessed at; its call is served anew.
 //! - Ids in `objects` and `room` are claimed: when a kamari takes a node over, objects of ours that nobody claims are removed.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::cdr::Past;
+use super::dial::Pair;
+use super::onward::Onward;
 
 /// The channel variable.
 pub(super) const VARIABLE: &str = "KAMARI_STATE";
@@ -38,13 +42,40 @@ pub(super) struct Saved {
     /// What the call was until now, for its record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) past: Option<Past>,
+    /// What it has to do with others.
+    #[serde(flatten)]
+    pub(super) ties: Ties,
     /// The app's own facts.
     pub(super) data: serde_json::Value,
 }
 
+/// What a call has to do with others.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Ties {
+    /// Whom the caller talks with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pair: Option<Pair>,
+    /// The room in which an attended transfer joined him with somebody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) joined: Option<Arc<str>>,
+    /// What a channel that was dialled as a leg goes on with as a call of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) onward: Option<Onward>,
+}
+
 impl Saved {
     pub(super) fn new(app: &str, objects: Vec<String>, room: Vec<String>, data: serde_json::Value) -> Self {
-        Self { v: VERSION, app: app.to_owned(), extension: None, hops: 0, objects, room, past: None, data }
+        Self {
+            v: VERSION,
+            app: app.to_owned(),
+            extension: None,
+            hops: 0,
+            objects,
+            room,
+            past: None,
+            ties: Ties::default(),
+            data,
+        }
     }
 
     /// The same state of a call that was handed on.
@@ -63,7 +94,8 @@ impl Saved {
 
     /// Every id that the call claims.
     pub(super) fn claims(&self) -> Vec<String> {
-        self.objects.iter().chain(&self.room).cloned().collect()
+        let pair = self.ties.pair.iter().flat_map(|pair| [&pair.bridge, &pair.leg]);
+        self.objects.iter().chain(&self.room).chain(pair).cloned().collect()
     }
 
     /// The variable's value; nothing if it would be too long to store.

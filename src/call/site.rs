@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
+use super::dial::Outgoing;
 use super::playback::PlaybackCore;
 use super::recording::RecordingCore;
 use super::view::End;
@@ -29,6 +30,8 @@ pub(super) enum Target {
     Call(Arc<Core>),
     /// A channel that kamari made.
     Leg(Arc<Leg>),
+    /// A channel that was dialled for a call.
+    Outgoing(Arc<Outgoing>),
     /// A playback.
     Playback(Arc<PlaybackCore>),
     /// A recording.
@@ -204,6 +207,12 @@ impl Site {
             _ => None,
         };
         self.objects.iter().filter_map(|entry| leg(entry.key(), entry.value())).collect()
+    }
+
+    /// Every channel here that was dialled for a call.
+    pub(super) fn outgoing(&self) -> Vec<Arc<Outgoing>> {
+        let leg = |target: &Target| if let Target::Outgoing(leg) = target { Some(Arc::clone(leg)) } else { None };
+        self.objects.iter().filter_map(|entry| leg(entry.value())).collect()
     }
 
     /// How many objects are registered.

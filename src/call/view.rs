@@ -142,6 +142,21 @@ pub enum Step {
         /// Its name.
         bridge: String,
     },
+    /// Somebody is dialled for the caller.
+    Dialling {
+        /// Whom: `user@domain`.
+        to: String,
+    },
+    /// The caller and somebody who was dialled talk.
+    Connected {
+        /// With whom: `user@domain`.
+        to: String,
+    },
+    /// Caller or called one was transferred.
+    Transferred {
+        /// To this number, or into this room of an attended transfer.
+        to: String,
+    },
     /// The call is over.
     Ended {
         /// Why.

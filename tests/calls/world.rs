@@ -39,6 +39,11 @@ const TENANTS: &str = r#"
     "patient" = { app = "waits" }
     "silent" = { app = "ignores" }
     "notes" = { app = "notes" }
+    "bob" = { app = "dial", to = "bob", busy_then = "patient", no_answer_then = "700" }
+    "eve" = { app = "dial", to = "eve" }
+    "all" = { app = "dial", to = ["bob", "eve"] }
+    "turn" = { app = "dial", to = ["bob", "eve"], strategy = "serial" }
+    "short" = { app = "dial", to = "late", timeout_s = 1 }
     [tenants.extensions.menu]
     app = "ivr"
     [tenants.extensions.menu.menus.main]

@@ -1,6 +1,6 @@
 //! What every whole-call test stands on: nodes, kamari that knows them, and Kamailio that asks kamari.
 
-use crate::lab::{KamailioVersion, Kamari, Lab, Node, wait_until};
+use crate::lab::{Kamailio, KamailioVersion, Kamari, Lab, Node, wait_until};
 use std::time::Duration;
 
 /// How long a condition may take that needs no more than a few rounds of checks. Generous: a busy machine is slow.
@@ -18,6 +18,9 @@ domains = ["example.test"]
 "102" = { app = "music" }
 "_2XX" = { app = "conference" }
 "603" = { app = "reject", sip = 603 }
+"_30X" = { app = "dial", to = "user{number}", timeout_s = 20, busy_then = "101" }
+"320" = { app = "dial", to = ["user301", "user302"], timeout_s = 20 }
+"321" = { app = "dial", to = ["absent", "user302"], strategy = "serial", timeout_s = 20 }
 
 [tenants.extensions.120]
 app = "ivr"
@@ -40,6 +43,7 @@ domains = ["other.test"]
 pub(crate) struct Stage {
     pub(crate) nodes: Vec<Node>,
     pub(crate) kamari: Kamari,
+    pub(crate) kamailio: Kamailio,
     pub(crate) lab: Lab,
 }
 
@@ -57,7 +61,7 @@ impl Stage {
         let declared = nodes.iter().map(|node| node.toml(100)).collect::<String>();
         let fallback = format!("[fallback]\nrpc = [\"{}\"]\n", kamailio.rpc_url());
         let kamari = lab.kamari(&format!("{fallback}{declared}{TENANTS}"));
-        let stage = Self { nodes, kamari, lab };
+        let stage = Self { nodes, kamari, kamailio, lab };
         for node in &stage.nodes {
             stage.wait_for_node(&node.name(), "up");
         }

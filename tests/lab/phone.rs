@@ -185,6 +185,73 @@ impl Phone {
         assert!(up.is_some(), "{} was not called within {ANSWER:?}", self.name);
     }
 
+    /// Begins to call `user` at the phone's own domain, and returns at once.
+    pub fn dial(&mut self, user: &str) {
+        self.control.command("dial", &format!("sip:{user}@{}", self.domain));
+    }
+
+    /// Returns when the call that [`Phone::dial`] began rings at the other end.
+    #[track_caller]
+    pub fn wait_ringing(&mut self) {
+        let rings = self.control.wait_for(ANSWER, &["CALL_RINGING"]);
+        assert!(rings.is_some(), "{} heard no ringing within {ANSWER:?}", self.name);
+    }
+
+    /// Returns when the phone's call is up.
+    #[track_caller]
+    pub fn wait_up(&mut self) {
+        let up = self.control.wait_for(ANSWER, &["CALL_ESTABLISHED", "CALL_CLOSED"]);
+        match up {
+            Some(Event { kind, .. }) if kind == "CALL_ESTABLISHED" => {}
+            other => panic!("{}: the call did not come up: {other:?}", self.name),
+        }
+    }
+
+    /// Returns when the phone is called, with the URI of the one who calls.
+    #[track_caller]
+    pub fn wait_rung(&mut self) -> String {
+        match self.control.wait_for(ANSWER, &["CALL_INCOMING"]) {
+            Some(event) => event.param,
+            None => panic!("{} was not called within {ANSWER:?}", self.name),
+        }
+    }
+
+    /// Answers the call that rings.
+    #[track_caller]
+    pub fn answer(&mut self) {
+        self.control.command("accept", "");
+        self.wait_up();
+    }
+
+    /// Ends the phone's current call, whatever its state: refuses one that rings (486), cancels one that is being placed.
+    pub fn end_call(&mut self) {
+        self.control.command("hangup", "");
+    }
+
+    /// Returns when a call of this phone is over, with the reason.
+    #[track_caller]
+    pub fn wait_closed(&mut self) -> String {
+        match self.control.wait_for(ANSWER, &["CALL_CLOSED"]) {
+            Some(closed) => closed.param,
+            None => panic!("no call of {} ended within {ANSWER:?}", self.name),
+        }
+    }
+
+    /// Holds the other side.
+    pub fn hold(&mut self) {
+        self.control.command("hold", "");
+    }
+
+    /// Ends the hold. baresip does it and answers the command with an error all the same, so the answer says nothing.
+    pub fn resume(&mut self) {
+        let _ = self.control.try_command("resume", "");
+    }
+
+    /// Has the other side call `user` instead (blind transfer).
+    pub fn transfer(&mut self, user: &str) {
+        self.control.command("transfer", &format!("sip:{user}@{}", self.domain));
+    }
+
     /// Presses keys (RFC 4733 events), one after the other.
     pub fn dtmf(&mut self, keys: &str) {
         for key in keys.chars() {

@@ -8,23 +8,29 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use super::super::bridges::Entered;
+use super::super::cause::Cause;
 use super::super::core::Core;
 use super::super::error::CallError;
 use super::super::handler::remove_bridge;
 use super::super::ids::Kind;
 use super::super::runtime::Shared;
 use super::super::site::Site;
-use super::super::view::Step;
+use super::super::view::{End, Step};
 use super::branch::Branch;
 use super::relay::Relay;
 use super::{Command, RoomKey, RoomSettings};
 
 /// How often the waiting music's list is put into one playback: long enough that music goes on while kamari is restarted.
 const MUSIC_REPEATS: usize = 8;
+
+/// How long one of a pair waits for the other: both were told at the same moment, or found after a restart of kamari.
+const PAIR_WAIT: Duration = Duration::from_secs(10);
 
 /// One room.
 pub(super) struct Actor {
@@ -34,6 +40,8 @@ pub(super) struct Actor {
     room: mpsc::WeakSender<Command>,
     commands: mpsc::Receiver<Command>,
     branches: Vec<Branch>,
+    /// When one of a pair has waited for the other long enough.
+    pair_deadline: Option<Instant>,
 }
 
 impl Actor {
@@ -44,7 +52,7 @@ impl Actor {
         room: mpsc::WeakSender<Command>,
         commands: mpsc::Receiver<Command>,
     ) -> Self {
-        Self { shared, key, settings, room, commands, branches: Vec::new() }
+        Self { shared, key, settings, room, commands, branches: Vec::new(), pair_deadline: None }
     }
 
     /// Serves the room until it is empty.
@@ -55,6 +63,7 @@ impl Actor {
                     Some(command) => self.obey(command).await,
                     None => break,
                 },
+                () = at(self.pair_deadline) => self.part(),
                 played = music_over(&self.branches) => {
                     for branch in &mut self.branches {
                         branch.forget_music();
@@ -115,6 +124,7 @@ impl Actor {
             }
         }
         self.branches[at].members.push(Arc::clone(core));
+        self.pair_deadline = (self.settings.pair && self.size() < 2).then(|| Instant::now() + PAIR_WAIT);
         core.step(Step::Joined { bridge: self.key.to_string() });
         if self.size() > 1 && objects.is_empty() {
             self.branches[0].sound(core, &self.settings.join).await;
@@ -197,6 +207,17 @@ impl Actor {
             home.sound(&member, &self.settings.leave).await;
         }
         self.mood().await;
+        if self.settings.pair {
+            self.part();
+        }
+    }
+
+    /// The other of a pair has left, or did not come: the call of whoever is here is over.
+    fn part(&mut self) {
+        self.pair_deadline = None;
+        for member in self.branches.iter().flat_map(|branch| &branch.members) {
+            member.end_with(End::App { cause: Cause::NORMAL });
+        }
     }
 
     /// Removes branches that nobody is in; one at `lost` without a word to its node.
@@ -244,6 +265,14 @@ impl Actor {
                 std::iter::repeat_n(&self.settings.alone, MUSIC_REPEATS).flatten().cloned().collect();
             branch.start_music(id, &media).await;
         }
+    }
+}
+
+/// Completes at this time; never if there is none.
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => pending().await,
     }
 }
 

@@ -53,6 +53,8 @@ pub struct RoomSettings {
     pub leave: Vec<String>,
     /// Over and over, to a caller who is alone.
     pub alone: Vec<String>,
+    /// It is for two: when one has left, the other is hung up.
+    pub pair: bool,
 }
 
 /// What a room's task is asked to do.

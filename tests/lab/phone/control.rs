@@ -50,11 +50,18 @@ impl Control {
     /// Gives a command and waits until the phone has taken it; fails when it does not.
     #[track_caller]
     pub(super) fn command(&mut self, command: &str, params: &str) {
+        if let Err(reason) = self.try_command(command, params) {
+            panic!("the phone refused `{command} {params}`: {reason}");
+        }
+    }
+
+    /// Gives a command and waits for the phone's answer, whatever it is.
+    #[track_caller]
+    pub(super) fn try_command(&mut self, command: &str, params: &str) -> Result<(), String> {
         let message = serde_json::json!({ "command": command, "params": params }).to_string();
         write!(self.stream, "{}:{message},", message.len()).expect("the phone is running");
         match self.responses.recv_timeout(RESPONSE) {
-            Ok(Ok(())) => {}
-            Ok(Err(reason)) => panic!("the phone refused `{command} {params}`: {reason}"),
+            Ok(answer) => answer,
             Err(error) => panic!("the phone did not take `{command} {params}`: {error}"),
         }
     }

@@ -57,6 +57,10 @@ pub enum Dialled {
     Fails,
     /// It rings until the dial's timeout.
     NeverAnswers,
+    /// It rings, and the far end refuses with this SIP response and the Q.850 cause that Asterisk makes of it.
+    Refuses(u16, u16),
+    /// It sends audio, rings and is answered.
+    Announces,
 }
 
 impl FakeNode {
@@ -114,6 +118,24 @@ impl FakeNode {
     /// The names of the complete recordings.
     pub fn stored_recordings(&self) -> Vec<String> {
         self.shared.lock().stored.keys().cloned().collect()
+    }
+
+    /// The far end holds, or no longer does.
+    pub fn far_end_holds(&self, channel: &str, holds: bool) {
+        let kind = if holds { "ChannelHold" } else { "ChannelUnhold" };
+        self.shared.lock().emit_channel(channel, kind, Map::new());
+    }
+
+    /// The far end wants whom it talks with transferred: `destination` is what Asterisk calls the requested destination.
+    pub fn far_end_refers(&self, channel: &str, destination: &serde_json::Value) {
+        let mut state = self.shared.lock();
+        let Some(found) = state.channels.get(channel) else { return };
+        let Some(app) = found.app.clone() else { return };
+        let fields = json!({
+            "refer_to": { "requested_destination": destination },
+            "referred_by": { "source_channel": found.json() },
+        });
+        state.emit(&app, "ChannelTransfer", object(fields));
     }
 
     /// What happens from now on when an endpoint is dialled whose name contains `part`. Without a rule it answers.
@@ -189,6 +211,7 @@ const RTP_QUALITY: &str = "ssrc=1714059868;themssrc=7;lp=2;rxjitter=0.000125;rxc
 /// is Q.850.
 pub(crate) fn hang_up(shared: &Arc<Shared>, id: &str, request: Map<String, serde_json::Value>, cause: u16) {
     let mut state = shared.lock();
+    let status = request.get("tech_cause").cloned();
     let Some(channel) = state.channels.get(id) else { return };
     let bridge = channel.bridge.clone();
     if state.behaviour.rtp_statistics_events && channel.is_caller && channel.state == "Up" {
@@ -213,7 +236,9 @@ pub(crate) fn hang_up(shared: &Arc<Shared>, id: &str, request: Map<String, serde
         34 => "Circuit/channel congestion",
         _ => "Unknown",
     };
-    state.emit_subscribed(id, "ChannelDestroyed", object(json!({ "cause": cause, "cause_txt": cause_txt })));
+    let mut destroyed = object(json!({ "cause": cause, "cause_txt": cause_txt }));
+    destroyed.extend(status.map(|status| ("tech_cause".to_owned(), status)));
+    state.emit_subscribed(id, "ChannelDestroyed", destroyed);
     state.channels.remove(id);
     drop(state);
     shared.changed.notify_waiters();
@@ -257,13 +282,20 @@ pub(crate) async fn ring(shared: Arc<Shared>, id: String, what: Dialled, ring: D
                 drop(state);
                 return hang_up(&shared, &id, object(json!({ "cause": 34 })), 16);
             }
-            Dialled::Answers | Dialled::NeverAnswers => {
+            Dialled::Answers | Dialled::NeverAnswers | Dialled::Refuses(..) | Dialled::Announces => {
+                if what == Dialled::Announces {
+                    dial(&mut state, "PROGRESS");
+                }
                 becomes(&mut state, "Ringing");
                 dial(&mut state, "RINGING");
             }
         }
     }
-    let answers = what == Dialled::Answers && (timeout.is_zero() || ring <= timeout);
+    let answers = matches!(what, Dialled::Answers | Dialled::Announces) && (timeout.is_zero() || ring <= timeout);
+    if let Dialled::Refuses(status, cause) = what {
+        tokio::time::sleep(ring).await;
+        return hang_up(&shared, &id, object(json!({ "cause": cause, "tech_cause": status })), cause);
+    }
     if !answers && timeout.is_zero() {
         return;
     }

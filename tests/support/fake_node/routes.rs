@@ -48,6 +48,7 @@ fn resources() -> Router<Arc<Shared>> {
         .route("/channels/{id}/moh", post(channels::accept).delete(channels::accept))
         .route("/channels/{id}/mute", post(channels::mute).delete(channels::mute))
         .route("/channels/{id}/progress", post(channels::accept))
+        .route("/channels/{id}/transfer_progress", post(channels::accept))
         .route("/channels/{id}/ring", post(channels::accept).delete(channels::accept))
         .route("/channels/{id}/silence", post(channels::accept).delete(channels::accept))
         .route("/channels/{id}/variable", get(channels::variable).post(channels::set_variable))
