@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     rows.add("set-up time (median) of playback", playback, "ms", Goal::None);
     rows.add("set-up time (median) of the node's Answer()", answer, "ms", Goal::None);
 
-    let [playback, answer] = CLIMB.highest(|rule, rate| lab.load(NUMBERS[rule], rate, STEP));
+    let [playback, answer] = CLIMB.highest(|rule, rate| lab.load(NUMBERS[rule], rate, STEP))?;
     let name = "highest loss-free call rate, playback against the node's Answer()";
     rows.add(name, playback / answer, "x", Goal::AtLeast(0.8));
     rows.add("highest loss-free call rate of playback", playback, "/s", Goal::None);

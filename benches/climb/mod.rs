@@ -15,9 +15,12 @@ pub(crate) struct Climb {
 }
 
 impl Climb {
-    /// The highest loss-free rate of each of `N` rules, as it was really placed; 0 when the first step was too much.
-    /// `load` runs one step: rule and rate.
-    pub(crate) fn highest<const N: usize>(self, mut load: impl FnMut(usize, u32) -> Counts) -> [f64; N] {
+    /// The highest loss-free rate of each of `N` rules, as it was really placed; an error when the first step was too much
+    /// for one of them. `load` runs one step: rule and rate.
+    pub(crate) fn highest<const N: usize>(
+        self,
+        mut load: impl FnMut(usize, u32) -> Counts,
+    ) -> Result<[f64; N], String> {
         let (mut best, mut climbing, mut rate) = ([0.0_f64; N], [true; N], self.first);
         while rate <= self.last && climbing.contains(&true) {
             for rule in 0..N {
@@ -31,6 +34,9 @@ impl Climb {
             }
             rate = (f64::from(rate) * self.factor) as u32;
         }
-        best
+        if best.iter().any(|rate| *rate <= 0.0) {
+            return Err(format!("calls are lost at {}/s already: {best:?}", self.first));
+        }
+        Ok(best)
     }
 }

@@ -28,9 +28,9 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Whether nothing was lost: every call was good, and nothing had to be said twice.
+    /// Whether nothing was lost: every call was good, and next to nothing (one request in 1,000 calls) had to be said twice.
     pub fn is_loss_free(&self) -> bool {
-        self.good == self.placed && self.sent_again == 0
+        self.good == self.placed && self.sent_again <= self.placed / 1_000
     }
 }
 
