@@ -42,6 +42,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let running = server.start(&Arc::new(routing), &Metrics::new()?.lookup)?;
         let size = body_size(lookup)?;
         let bare = serve_bare(size)?;
+        // Answered once, its thread has its name.
+        assert_eq!(body_size(bare)?, size, "both answer in the same size");
         let (mut bare_ns, mut lookup_ns) = (0, 0);
         for turn in 0..TURNS {
             let bare_turn = cpu_of("bare", || ask(bare, turn))?;
