@@ -132,6 +132,18 @@ fn the_next_node_is_tried_when_a_node_fails_and_only_then() {
             assert_eq!(bench.caller.ask(&invite).status(), Some(code));
             assert_eq!(second.offered(&invite.call_id), 0, "{code}");
         }
+        // Nor is what somebody whom it called has said, whatever the status: the cause tells.
+        for (code, cause) in [(500, 38), (502, 27), (408, 18)] {
+            first.takes(Manner::Cause(code, cause));
+            let invite = Request::invite(CALLED);
+            assert_eq!(bench.caller.ask(&invite).status(), Some(code));
+            assert_eq!(second.offered(&invite.call_id), 0, "{code}");
+        }
+        // Congestion is the node's own.
+        first.takes(Manner::Cause(503, 42));
+        let invite = Request::invite(CALLED);
+        assert_eq!(bench.caller.ask(&invite).status(), Some(200));
+        assert_eq!(second.offered(&invite.call_id), 1);
         // Neither node: the caller is told when to come back, and both were reported.
         first.takes(Manner::Final(503));
         second.takes(Manner::Final(503));
@@ -145,7 +157,7 @@ fn the_next_node_is_tried_when_a_node_fails_and_only_then() {
                 outcomes.iter().filter(of_call).map(|report| &report["node"]).collect();
             nodes == ["as1", "as2"]
         });
-        assert_eq!(bench.kamari().outcomes().len(), 5, "{:?}", bench.kamari().outcomes());
+        assert_eq!(bench.kamari().outcomes().len(), 6, "{:?}", bench.kamari().outcomes());
     });
 }
 

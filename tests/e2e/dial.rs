@@ -3,6 +3,7 @@
 use crate::lab::audio::level_dbfs;
 use crate::lab::{Phone, wait_until};
 use crate::stage::{SOON, Stage};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A tone of a phone arrives at -12 dBFS; one that is heard at all is far above this, silence and noise far below.
@@ -172,6 +173,50 @@ fn phones_transfer_their_calls() {
     bob.wait_closed();
     eve.wait_closed();
     stage.assert_nothing_left();
+}
+
+#[test]
+fn a_phone_joins_its_two_calls_which_are_on_two_nodes() {
+    let stage = Stage::of(2);
+    let [mut ann, mut bob, mut eve] = phones(&stage);
+    for the_caller_transfers in [false, true] {
+        talk(&mut ann, &mut bob);
+        let (phone, other, tone, user) = if the_caller_transfers {
+            (&mut ann, &mut bob, BOB, "user300")
+        } else {
+            (&mut bob, &mut ann, ANN, "user301")
+        };
+        // The phone's second line: this baresip falls over when one has two calls.
+        let mut second = stage.lab.phone(4).user(user, "example.test", "secret-of-users").start();
+        phone.hold();
+        second.dial("302");
+        eve.wait_rung();
+        eve.answer();
+        let consulted = second.wait_up_as();
+        let nodes: BTreeSet<_> = calls(&stage).iter().map(|call| call["node"].to_string()).collect();
+        assert_eq!(nodes.len(), 2, "equal nodes get calls in turn: {nodes:?}");
+        phone.join("302", &consulted);
+        hears(other, EVE);
+        hears(&eve, tone);
+        phone.wait_closed();
+        second.wait_closed();
+        if the_caller_transfers {
+            // They outlive kamari too.
+            stage.kamari.kill9();
+            stage.kamari.restart();
+            wait_until("both to be found", SOON, || stage.calls() == 2);
+            hears(other, EVE);
+            hears(&eve, tone);
+        }
+        eve.end_call();
+        other.wait_closed();
+        eve.wait_closed();
+        stage.assert_nothing_left();
+    }
+}
+
+fn calls(stage: &Stage) -> Vec<serde_json::Value> {
+    stage.kamari.get("/v1/calls").as_array().expect("a list of calls").clone()
 }
 
 /// Ann calls Bob.

@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) enum Manner {
     /// 100, then this final status.
     Final(u16),
+    /// 100, then this final status, with a Reason of this Q.850 cause.
+    Cause(u16, u8),
     /// 100, then 180, then nothing until it is cancelled or [`Agent::picks_up`].
     Ring,
     /// 100 and nothing more.
@@ -145,7 +147,7 @@ impl Agent {
     pub(crate) fn picks_up(&self) {
         let ringing = self.state.0.lock().unwrap_or_else(PoisonError::into_inner).ringing.take();
         let (invite, from) = ringing.expect("a call that rings");
-        reply(self.address, &self.socket, &invite, from, 200);
+        reply(self.address, &self.socket, &invite, from, 200, "");
     }
 
     /// All requests of this method.
@@ -180,11 +182,14 @@ fn starts(messages: &[Message]) -> Vec<&str> {
     messages.iter().map(Message::start).collect()
 }
 
-fn reply(address: SocketAddrV4, socket: &UdpSocket, request: &Message, to: SocketAddr, status: u16) {
+/// `extra` is header lines, each with its CRLF.
+fn reply(address: SocketAddrV4, socket: &UdpSocket, request: &Message, to: SocketAddr, status: u16, extra: &str) {
     let contact = format!("sip:{address}");
     let tag = format!("at{}", address.ip()).replace('.', "-");
     // A proxy that is gone by now is no failure of the test.
-    let _ = socket.send_to(request.response(status, &contact, &tag).as_bytes(), to);
+    let response = request.response(status, &contact, &tag);
+    let response = response.replace("Content-Length:", &format!("{extra}Content-Length:"));
+    let _ = socket.send_to(response.as_bytes(), to);
 }
 
 fn serve(address: SocketAddrV4, socket: &UdpSocket, state: &(Mutex<State>, Condvar)) {
@@ -212,16 +217,22 @@ fn serve(address: SocketAddrV4, socket: &UdpSocket, state: &(Mutex<State>, Condv
             continue;
         }
         let answers: &[u16] = match (message.method(), manner) {
-            ("INVITE", Manner::Final(status)) => &[100, status],
+            ("INVITE", Manner::Final(status) | Manner::Cause(status, _)) => &[100, status],
             ("INVITE", Manner::Ring) => &[100, 180],
             ("INVITE", _) => &[100],
             _ => &[200],
         };
         for status in answers {
-            reply(address, socket, &message, from, *status);
+            let reason = match manner {
+                Manner::Cause(final_status, cause) if *status == final_status => {
+                    format!("Reason: Q.850;cause={cause}\r\n")
+                }
+                _ => String::new(),
+            };
+            reply(address, socket, &message, from, *status, &reason);
         }
         if let Some((invite, from)) = cancelled {
-            reply(address, socket, &invite, from, 487);
+            reply(address, socket, &invite, from, 487, "");
         }
     }
 }

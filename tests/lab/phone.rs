@@ -247,6 +247,22 @@ impl Phone {
         let _ = self.control.try_command("resume", "");
     }
 
+    /// Returns the Call-ID of the call that [`Phone::dial`] began, once it is up.
+    #[track_caller]
+    pub fn wait_up_as(&mut self) -> String {
+        let up = self.control.wait_for(ANSWER, &["CALL_ESTABLISHED"]);
+        up.unwrap_or_else(|| panic!("{}: the call did not come up", self.name)).call
+    }
+
+    /// Has the other side joined with that of another call of this user, which has this Call-ID (attended transfer).
+    ///
+    /// This baresip has no command for it, so the URI that a blind transfer takes carries the Replaces. The tags are not
+    /// those of the dialog, which kamari does without: a node knows the dialogs of its own calls only.
+    pub fn join(&mut self, user: &str, call_id: &str) {
+        let replaces = format!("{call_id}%3Bto-tag%3Dnone%3Bfrom-tag%3Dnone");
+        self.control.command("transfer", &format!("sip:{user}@{}?Replaces={replaces}", self.domain));
+    }
+
     /// Has the other side call `user` instead (blind transfer).
     pub fn transfer(&mut self, user: &str) {
         self.control.command("transfer", &format!("sip:{user}@{}", self.domain));
