@@ -1,7 +1,8 @@
 //! One round of checks of a node: what is asked, and what the answers mean.
 //!
-//! A node is healthy when it answers a ping, when its channels container is free (the look-up of a channel that does not
-//! exist comes back at once: a deadlocked container answers pings for hours), and when its event socket is open. The
+//! A node is healthy when it answers a ping, when its channels container is free (a deadlocked one answers pings for hours;
+//! what the probe's channel reads, or else the look-up of a channel that does not exist, comes back at once), and when its
+//! event socket is open. The
 //! third is the monitor's knowledge; the first two are asked here, with what else is to be known each time.
 
 use std::time::Duration;
@@ -100,14 +101,6 @@ pub(super) async fn round(
     let ping = ari.asterisk().ping().await.map_err(|error| Trouble::of("ping", &error))?;
     let round_trip = asked.elapsed();
     let clock_unix_ms = ping.timestamp.unix_ms();
-    match ari.channels().get(&format!("{PROBE_PREFIX}absent")).await {
-        Ok(_) => {
-            let reason = "channels: the node knows a channel that does not exist".to_owned();
-            return Err(Trouble { reason, definite: true });
-        }
-        Err(error) if error.is_gone() => {}
-        Err(error) => return Err(Trouble::of("channels", &error)),
-    }
     let in_app = match ari.applications().get(ari.target().app()).await {
         Ok(application) => Some(application.channel_ids),
         Err(error) if error.is_gone() => None,
@@ -117,6 +110,10 @@ pub(super) async fn round(
         Some(mut memory) => (probe::read(ari, probe_context, &mut memory).await, memory),
         None => (Err("no event socket".to_owned()), Probe::default()),
     };
+    // What was read through the probe's channel was read through the channels container: it is free.
+    if load.is_err() {
+        channels_are_free(ari).await?;
+    }
     let rtp = match rtp {
         // A channel that has just gone, or that has no RTP, is no trouble of the node.
         Some(channel) => {
@@ -126,4 +123,16 @@ pub(super) async fn round(
         None => None,
     };
     Ok(Reading { mark, round_trip, clock_unix_ms, in_app, load, probe: memory, rtp, audio: None })
+}
+
+/// The look-up of a channel that does not exist: comes back at once unless the channels container is deadlocked.
+async fn channels_are_free(ari: &AriClient) -> Result<(), Trouble> {
+    match ari.channels().get(&format!("{PROBE_PREFIX}absent")).await {
+        Ok(_) => {
+            let reason = "channels: the node knows a channel that does not exist".to_owned();
+            Err(Trouble { reason, definite: true })
+        }
+        Err(error) if error.is_gone() => Ok(()),
+        Err(error) => Err(Trouble::of("channels", &error)),
+    }
 }
