@@ -30,9 +30,9 @@ const COMPARED: u32 = 500;
 /// Turns of each rule at that rate; one more before them warms up.
 const TURNS: usize = 4;
 /// How long one step takes.
-const STEP: Duration = Duration::from_secs(5);
+const STEP: Duration = Duration::from_secs(4);
 /// The rates that are searched.
-const CLIMB: Climb = Climb { first: 500, factor: 1.1, last: 6_000 };
+const CLIMB: Climb = Climb { first: 500, last: 6_000 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Runtime::new()?;

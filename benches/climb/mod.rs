@@ -1,17 +1,54 @@
-//! The highest loss-free call rate of several rules: all climb the same steps in turns, so that what else the machine does
-//! falls on each of them, until each has failed one step twice.
+//! The highest loss-free call rate of several rules. They climb in turns, so that what else the machine does falls on each of
+//! them: by large steps until one is lost, then from the last good one by small steps. A step that loses calls is tried once
+//! more, since noise may cost one.
 
 use crate::lab::Counts;
+
+/// The large steps, and the small ones: by how much each is more than the one before.
+const FACTORS: [f64; 2] = [1.3, 1.05];
 
 /// Where to search.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Climb {
     /// The first rate, in calls a second.
     pub(crate) first: u32,
-    /// How much more each step is than the one before.
-    pub(crate) factor: f64,
     /// Where the search ends in any case.
     pub(crate) last: u32,
+}
+
+/// One rule on its way.
+#[derive(Clone, Copy, Debug)]
+struct Climber {
+    next: u32,
+    good: u32,
+    /// Which of the steps it takes; beyond them it has arrived.
+    pace: usize,
+    /// The lowest rate known to lose calls.
+    lost: u32,
+    /// The rate that was really placed in the best step.
+    placed: f64,
+}
+
+impl Climber {
+    fn passed(&mut self, placed: f64) {
+        self.good = self.next;
+        self.placed = self.placed.max(placed);
+        self.step();
+    }
+
+    fn failed(&mut self) {
+        self.lost = self.next;
+        self.pace = if self.good == 0 { FACTORS.len() } else { self.pace + 1 };
+        self.step();
+    }
+
+    fn step(&mut self) {
+        let Some(factor) = FACTORS.get(self.pace) else { return };
+        self.next = (f64::from(self.good) * factor).ceil() as u32;
+        if self.next >= self.lost {
+            self.pace = FACTORS.len();
+        }
+    }
 }
 
 impl Climb {
@@ -21,22 +58,21 @@ impl Climb {
         self,
         mut load: impl FnMut(usize, u32) -> Counts,
     ) -> Result<[f64; N], String> {
-        let (mut best, mut climbing, mut rate) = ([0.0_f64; N], [true; N], self.first);
-        while rate <= self.last && climbing.contains(&true) {
-            for rule in 0..N {
-                if climbing[rule] {
-                    // Noise may cost a step once.
-                    let passed = (0..2).map(|_| load(rule, rate)).find(Counts::is_loss_free);
-                    climbing[rule] = passed.is_some();
-                    best[rule] = passed.map_or(best[rule], |counts| counts.rate.max(best[rule]));
-                    println!("rule {rule} at {rate}/s: {}", if climbing[rule] { "loss-free" } else { "lost calls" });
+        let mut rules = [Climber { next: self.first, good: 0, pace: 0, lost: self.last, placed: 0.0 }; N];
+        while rules.iter().any(|rule| rule.pace < FACTORS.len()) {
+            for (number, rule) in rules.iter_mut().enumerate().filter(|(_, rule)| rule.pace < FACTORS.len()) {
+                let rate = rule.next;
+                let passed = (0..2).map(|_| load(number, rate)).find(Counts::is_loss_free);
+                println!("rule {number} at {rate}/s: {}", if passed.is_some() { "loss-free" } else { "lost calls" });
+                match passed {
+                    Some(counts) => rule.passed(counts.rate),
+                    None => rule.failed(),
                 }
             }
-            rate = (f64::from(rate) * self.factor) as u32;
         }
-        if best.iter().any(|rate| *rate <= 0.0) {
-            return Err(format!("calls are lost at {}/s already: {best:?}", self.first));
+        if rules.iter().any(|rule| rule.good == 0) {
+            return Err(format!("calls are lost at {}/s already", self.first));
         }
-        Ok(best)
+        Ok(rules.map(|rule| rule.placed))
     }
 }
