@@ -16,6 +16,8 @@ mod dial;
 mod kamari_away;
 #[path = "e2e/menus.rs"]
 mod menus;
+#[path = "e2e/mixed.rs"]
+mod mixed;
 #[path = "e2e/node_lost.rs"]
 mod node_lost;
 #[path = "e2e/pool_changes.rs"]

@@ -1,4 +1,5 @@
-//! A thousand calls that hang up at random moments, while events are late and sockets are cut: nothing is left.
+//! Calls that hang up at random moments, while events are late, requests fail and sockets are cut: nothing is left, and each
+//! call has one record. A thousand calls at once, and fifty runs of other random numbers each.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,11 +9,26 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::broadcast;
 
-use crate::support::fake_node::FakeNode;
+use crate::support::fake_node::{FakeNode, IncomingCall, Lie};
 use crate::world::{World, call_in, until, within};
 
-const CALLS: usize = 1_000;
 const AT_ONCE: usize = 60;
+/// Runs, and calls of each, of the test with many random numbers.
+const RUNS: u64 = 50;
+const CALLS_OF_A_RUN: usize = 100;
+/// The random numbers of the first run; `KAMARI_SEED` names another, to repeat one run.
+const SEED: u64 = 20_000;
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    calls: usize,
+    seed: u64,
+    /// Event sockets are cut now and then.
+    cuts: bool,
+    /// Nodes refuse every request now and then.
+    errors: bool,
+}
 const APPS: [&str; 6] = ["conference", "echo", "playback", "reject", "asks", "none"];
 const EXTENSIONS: [&str; 8] = ["600", "600", "601", "700", "800", "900", "999", "pin"];
 
@@ -22,7 +38,7 @@ async fn caller(node: FakeNode, seed: u64) -> bool {
     let exten = EXTENSIONS[rng.random_range(0..EXTENSIONS.len())];
     // Nobody listens for a moment after a socket was cut: a real node holds the caller and tries again.
     within("somebody listens", node.listener("EVERYTHING")).await;
-    let call = crate::support::fake_node::IncomingCall::to(exten, &format!("{seed}@leaks"));
+    let call = IncomingCall::to(exten, &format!("{seed}@leaks"));
     let Ok(channel) = node.call(&call) else { return false };
     for _ in 0..rng.random_range(0..3) {
         tokio::time::sleep(Duration::from_millis(rng.random_range(0..40))).await;
@@ -34,7 +50,7 @@ async fn caller(node: FakeNode, seed: u64) -> bool {
 }
 
 /// Makes the node's events late, and cuts its socket now and then.
-async fn trouble(node: FakeNode, seed: u64, cuts: bool) {
+async fn trouble(node: FakeNode, seed: u64, plan: Plan) {
     let mut rng = StdRng::seed_from_u64(seed);
     loop {
         node.hold_events(true);
@@ -42,8 +58,13 @@ async fn trouble(node: FakeNode, seed: u64, cuts: bool) {
         tokio::time::sleep(Duration::from_millis(rng.random_range(1..25))).await;
         node.hold_events(false);
         tokio::time::sleep(Duration::from_millis(rng.random_range(1..60))).await;
-        if cuts && rng.random_bool(0.05) {
+        if plan.cuts && rng.random_bool(0.05) {
             node.cut_sockets();
+        }
+        if plan.errors && rng.random_bool(0.2) {
+            node.lie(Lie::NotBooted);
+            tokio::time::sleep(Duration::from_millis(rng.random_range(1..20))).await;
+            node.mend();
         }
     }
 }
@@ -63,7 +84,7 @@ async fn note_failures(mut events: broadcast::Receiver<Arc<CallEvent>>, failures
     }
 }
 
-async fn run(cuts: bool) {
+async fn run(plan: Plan) {
     let nodes = [FakeNode::start().await, FakeNode::start().await];
     // An app may wait for a request of its that a busy machine serves late.
     let settings = CallSettings { orphan_check_s: 1, ..CallSettings::default() };
@@ -71,14 +92,14 @@ async fn run(cuts: bool) {
     let failures = Arc::new(Mutex::new(Vec::new()));
     let watch = tokio::spawn(note_failures(world.runtime.subscribe(), Arc::clone(&failures)));
     let troubles: Vec<_> =
-        nodes.iter().zip(0..).map(|(node, seed)| tokio::spawn(trouble(node.clone(), seed, cuts))).collect();
+        nodes.iter().zip(plan.seed..).map(|(node, seed)| tokio::spawn(trouble(node.clone(), seed, plan))).collect();
     let mut callers = tokio::task::JoinSet::new();
     let mut taken = 0;
-    for number in 0..CALLS {
+    for number in 0..plan.calls {
         if callers.len() >= AT_ONCE {
             taken += u64::from(callers.join_next().await.expect("callers").expect("no caller fails"));
         }
-        callers.spawn(caller(nodes[number % nodes.len()].clone(), number as u64));
+        callers.spawn(caller(nodes[number % nodes.len()].clone(), plan.seed + number as u64));
     }
     while let Some(done) = callers.join_next().await {
         taken += u64::from(done.expect("no caller fails"));
@@ -93,7 +114,8 @@ async fn run(cuts: bool) {
     world.nothing_left(&nodes).await;
     assert_eq!(world.metrics.calls.active.get(), 0);
     for outcome in ["failed", "panicked"] {
-        for app in APPS {
+        // An app whose request was refused has failed.
+        for app in APPS.iter().filter(|_| !plan.errors) {
             assert_eq!(world.outcomes(app, outcome), 0, "{app} {outcome}: {:?}", failures.lock().expect("no panic"));
         }
     }
@@ -102,24 +124,42 @@ async fn run(cuts: bool) {
     let served = world.metrics.calls.started.get() + world.metrics.calls.adopted.get();
     let let_go: u64 = APPS.iter().map(|app| world.outcomes(app, "node_lost")).sum();
     assert!(served - let_go <= taken, "{served} calls were served, {let_go} let go and found again, {taken} taken");
-    if cuts {
+    if plan.cuts || plan.errors {
         // A call that was let go has its record either way: when it is found again and ends, or when it is not.
         until("every call has a record", || world.recorded() as u64 >= served - let_go).await;
         assert!(world.recorded() as u64 <= served);
     } else {
-        assert_eq!((served, let_go), (CALLS as u64, 0), "every call was served, once");
-        world.one_record_each(CALLS).await;
+        assert_eq!((served, let_go), (plan.calls as u64, 0), "every call was served, once");
+        world.one_record_each(plan.calls).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_calls_with_late_events_leave_nothing() {
-    run(false).await;
+    run(Plan { calls: 1_000, seed: 0, cuts: false, errors: false }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_calls_with_lost_sockets_leave_nothing() {
-    run(true).await;
+    run(Plan { calls: 1_000, seed: 0, cuts: true, errors: false }).await;
+}
+
+/// One run of the fifty; what goes wrong is drawn too. `KAMARI_SEED=... cargo test --test calls fifty` repeats one.
+async fn run_by(seed: u64) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let plan = Plan { calls: CALLS_OF_A_RUN, seed, cuts: rng.random_bool(0.5), errors: rng.random_bool(0.5) };
+    run(plan).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_runs_with_random_trouble_leave_nothing() {
+    if let Some(seed) = std::env::var("KAMARI_SEED").ok().and_then(|seed| seed.parse().ok()) {
+        return run_by(seed).await;
+    }
+    for seed in (SEED..).step_by(1_000).take(RUNS as usize) {
+        let done = tokio::spawn(run_by(seed)).await;
+        assert!(done.is_ok(), "the run of KAMARI_SEED={seed} failed");
+    }
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ impl Stage {
         let nodes: Vec<Node> = (1..=nodes).map(|n| lab.node(n)).collect();
         let kamailio = lab.kamailio(version, options);
         let declared = nodes.iter().map(|node| node.toml(100)).collect::<String>();
-        let fallback = format!("[fallback]\nrpc = [\"{}\"]\n", kamailio.rpc_url());
+        let fallback = format!("[cdr]\nto = \"file:cdr.jsonl\"\n[fallback]\nrpc = [\"{}\"]\n", kamailio.rpc_url());
         let kamari = lab.kamari(&format!("{fallback}{declared}{TENANTS}"));
         let stage = Self { nodes, kamari, kamailio, lab };
         for node in &stage.nodes {
@@ -80,6 +80,12 @@ impl Stage {
             serde_json::Value::String(text) => text.clone(),
             other => other.to_string(),
         }
+    }
+
+    /// The records of calls that kamari has written.
+    pub(crate) fn records(&self) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(self.lab.directory().join("kamari/cdr.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("a record")).collect()
     }
 
     /// How many calls kamari serves now.
