@@ -30,8 +30,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, ApiState};
-use crate::apps::{Catalogue, Switchboard};
+use crate::api::{self, ApiState, ReloadReply};
+use crate::apps::{Catalogue, Switchboard, Tenants};
 use crate::call::Runtime;
 use crate::cdr::Cdrs;
 use crate::config::{Config, Sources};
@@ -77,11 +77,12 @@ async fn serve(config: Config, sources: Sources, log: LogControl) -> anyhow::Res
         "kamari serves"
     );
     let drain = config.shutdown.drain();
-    let mut reloader = Reloader::new(config, sources, log, Arc::clone(&daemon.switchboard), daemon.parts.pool.clone());
+    let mut reloader = Reloader::new(config, sources, log, Arc::clone(&daemon.tenants), daemon.parts.pool.clone());
     let mut ready_look = Some(tokio::time::interval(READY_LOOK));
     let outcome = loop {
         tokio::select! {
             Some(end) = ended.recv() => break Err(anyhow::Error::new(end)),
+            Some(reply) = daemon.reloads.recv() => reloader.reload_directory(reply).await,
             asked = signals.next() => match asked {
                 Asked::Reload => {
                     daemon.cdrs.reopen();
@@ -147,7 +148,9 @@ struct Daemon {
     waiting: Option<lookup::Server>,
     lookup_metrics: Arc<LookupMetrics>,
     ready: Arc<AtomicBool>,
-    switchboard: Arc<Switchboard>,
+    tenants: Arc<Tenants>,
+    /// Wishes of the API that the directory be read again.
+    reloads: mpsc::Receiver<ReloadReply>,
     cdrs: Cdrs,
 }
 
@@ -163,7 +166,13 @@ impl Daemon {
         let lender = recordings
             .as_ref()
             .map(|store| Arc::new(Lender::new(Arc::clone(store), &config.media, Arc::clone(&metrics.media))));
-        let switchboard = Arc::new(Switchboard::new(Catalogue::default(), Arc::clone(&prompts), &config.tenants)?);
+        let switchboard = Arc::new(Switchboard::new(Catalogue::default(), Arc::clone(&prompts), &[])?);
+        let state_file = config.directory.state_file.clone();
+        let tenants = Arc::new(
+            Tenants::open(Arc::clone(&switchboard), state_file, config.tenants.clone()).context("the tenants")?,
+        );
+        // One wish at a time: a reload reads all there is.
+        let (reload, reloads) = mpsc::channel(1);
         let (cdrs, writer) = Cdrs::open(&config.cdr, &metrics.cdr).map_err(|refusal| refusal.within("cdr"))?;
         if let Some(writer) = writer {
             let stop = tasks.token();
@@ -211,6 +220,8 @@ impl Daemon {
             metrics: metrics.clone(),
             pool: pool.clone(),
             calls: calls.clone(),
+            tenants: Arc::clone(&tenants),
+            reload,
             recordings,
             started: Instant::now(),
             streams: Arc::new(Semaphore::new(config.api.max_event_streams)),
@@ -221,7 +232,7 @@ impl Daemon {
         tasks.spawn("api", OnError::Stop, api::serve(sockets.api, state, stop.cancelled_owned()));
         let parts = Parts { stopping, lookup: None, calls, pool, tasks };
         let waiting = Some(sockets.lookup);
-        Ok((Self { parts, waiting, lookup_metrics: metrics.lookup, ready, switchboard, cdrs }, ended))
+        Ok((Self { parts, waiting, lookup_metrics: metrics.lookup, ready, tenants, reloads, cdrs }, ended))
     }
 
     /// Begins to answer Kamailio, and says so at `/readyz`.

@@ -21,4 +21,5 @@ pub mod lookup;
 pub mod media;
 pub mod pool;
 pub mod simulate;
+pub mod statefile;
 pub mod telemetry;

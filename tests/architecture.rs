@@ -17,10 +17,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("directory", &["invalid"]),
     ("media", &["invalid", "telemetry"]),
     ("cdr", &["invalid", "telemetry"]),
-    ("pool", &["invalid", "telemetry", "ari", "balance"]),
+    ("statefile", &[]),
+    ("pool", &["invalid", "telemetry", "statefile", "ari", "balance"]),
     ("lookup", &["invalid", "telemetry", "pool", "balance"]),
     ("call", &["invalid", "telemetry", "ari", "pool", "cdr"]),
-    ("apps", &["invalid", "telemetry", "ari", "call", "directory", "media"]),
+    ("apps", &["invalid", "telemetry", "statefile", "ari", "call", "directory", "media"]),
     ("simulate", &["invalid", "balance"]),
     (
         "config",
@@ -40,7 +41,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "api",
         ],
     ),
-    ("api", &["invalid", "telemetry", "pool", "call", "apps", "media", "fallback", "dashboard"]),
+    ("api", &["invalid", "telemetry", "pool", "call", "apps", "directory", "media", "fallback", "dashboard"]),
     ("dashboard", &["invalid"]),
     (
         "daemon",

@@ -25,6 +25,7 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("balance", "src/balance/settings.rs", "Settings"),
     ("call", "src/call/settings.rs", "CallSettings"),
     ("cdr", "src/cdr/settings.rs", "Settings"),
+    ("directory", "src/directory/settings.rs", "DirectorySettings"),
     ("media", "src/media/settings.rs", "MediaSettings"),
     ("fallback", "src/fallback/settings.rs", "Settings"),
     ("log", "src/telemetry/log.rs", "LogSettings"),

@@ -288,3 +288,118 @@ async fn the_command_line_says_what_is_wrong_and_keeps_secrets() {
 
 /// Anything that waits at all waits no longer than this.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tenants_come_from_a_folder_and_by_the_api_and_are_checked_as_a_whole() {
+    let node = FakeNode::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
+    let tenant = |name: &str, app: &str| {
+        format!(
+            "[[tenants]]\nname = \"{name}\"\ndomains = [\"{name}.test\"]\n[tenants.extensions]\n\"602\" = {{ app = \"{app}\" }}\n"
+        )
+    };
+    write("a.toml", &tenant("a", "echo"));
+    let settings = format!(
+        "{SETTINGS}[directory]\nfolder = \"{0}\"\nstate_file = \"{0}/added.json\"\n[cdr]\nto = \"file:{0}/cdr.jsonl\"\n",
+        folder.path().display()
+    );
+    let mut kamari = Kamari::start(&settings).await;
+    add(&kamari, "ast1", &node);
+    let served = async |domain: &str, call: &str| {
+        let incoming = IncomingCall { domain: domain.to_owned(), ..IncomingCall::to("602", call) };
+        let channel = node.call(&incoming).expect("taken");
+        let up = until("the call is served or gone", async || {
+            let calls = kamari.json("/v1/calls").await;
+            let ours = calls.as_array().into_iter().flatten().find(|one| one["call_id"] == call).cloned();
+            match ours {
+                Some(call) if call["state"] == "up" => Some(true),
+                None if !node.has_channel(&channel) => Some(false),
+                _ => None,
+            }
+        })
+        .await;
+        node.far_end_hangs_up(&channel);
+        up
+    };
+    assert!(served("a.test", "1@test").await);
+    assert!(!served("b.test", "2@test").await);
+
+    // A file that is wrong changes nothing; the mistake is named with its place.
+    write("b.toml", &tenant("b", "ehco"));
+    let refusal = kamari.cli(&["reload"], "directory").expect_err("a mistake");
+    assert!(
+        refusal.starts_with("exit 1:") && refusal.contains("b.toml:5:11: tenants[0].extensions.\"602\".app"),
+        "{refusal}"
+    );
+    let checked = kamari.cli(&["check", &folder.path().display().to_string()], "directory");
+    assert!(checked.expect_err("the same mistake").contains("b.toml:5:11: "));
+    assert!(!served("b.test", "3@test").await && served("a.test", "4@test").await);
+    write("b.toml", &tenant("b", "echo"));
+    assert_eq!(kamari.cli(&["reload"], "directory").expect("good"), "read again: files declare 3 tenants\n");
+    assert!(kamari.cli(&["check", &folder.path().display().to_string()], "directory").is_ok());
+    assert!(served("b.test", "5@test").await);
+
+    // By the API: kept over kill -9, refused where it contradicts a file, and where it is a file's.
+    write("c.txt", &tenant("c", "echo"));
+    let file = folder.path().join("c.txt").display().to_string();
+    assert_eq!(kamari.cli(&["add", &file], "tenant").expect("added"), "c added (numbers: 1)\n");
+    assert!(kamari.cli(&["add", &file], "tenant").expect_err("twice").contains("there is a tenant c already"));
+    assert!(kamari.cli(&["add", &file, "--replace"], "tenant").is_ok());
+    let (status, _, problem) = kamari.post("/v1/tenants", r#"{"name":"d","domains":["a.test"]}"#).await;
+    assert_eq!((status, &problem["field"]), (400, &json!("domains")));
+    let (status, _, problem) =
+        kamari.post("/v1/tenants", r#"{"name":"d","domains":[],"extensions":{"1":{"app":"nothing"}}}"#).await;
+    assert_eq!((status, &problem["field"]), (400, &json!("extensions.\"1\".app")));
+    assert!(kamari.cli(&["remove", "a"], "tenant").expect_err("a file's").contains("stands in a file"));
+    assert_eq!(kamari.send("delete", "/v1/tenants/a").await.0, 409);
+    assert_eq!(kamari.send("delete", "/v1/tenants/nobody").await.0, 404);
+    kamari.kill9().await;
+    kamari.restart().await;
+    let listed = kamari.cli(&["list"], "tenant").expect("a list");
+    assert!(listed.contains("c.test") && listed.contains("the API"), "{listed}");
+    assert!(kamari.cli(&["show", "c"], "tenant").expect("shown").contains("602"), "{listed}");
+    kamari.cli(&["remove", "c"], "tenant").expect("removed");
+    assert_eq!(kamari.get("/v1/tenants/c").await.0, 404);
+    kamari.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_go_to_a_file_that_is_opened_anew_and_to_the_stream() {
+    let node = FakeNode::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, moved) = (folder.path().join("cdr.jsonl"), folder.path().join("cdr.jsonl.1"));
+    let mut kamari = Kamari::start(&format!("{SETTINGS}[cdr]\nto = \"file:{}\"\n", file.display())).await;
+    add(&kamari, "ast1", &node);
+    let mut stream = kamari.events().await;
+    let records = |file: &std::path::Path| -> Vec<Value> {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("a record")).collect()
+    };
+    let place = async |kamari: &Kamari, call: &str| {
+        let channel = node.call(&IncomingCall::to("601", call)).expect("taken");
+        until("the call is up", async || (kamari.json("/v1/calls").await[0]["state"] == "up").then_some(())).await;
+        channel
+    };
+    let first = place(&kamari, "1@test").await;
+    node.far_end_hangs_up(&first);
+    stream.until("event: cdr").await;
+    until("it is written", async || (records(&file).len() == 1).then_some(())).await;
+    std::fs::rename(&file, &moved).expect("moved");
+    kamari.hang_up_signal();
+    until("the file is opened anew", async || file.exists().then_some(())).await;
+
+    // A call that one kamari saw begin and another saw end has one record.
+    let second = place(&kamari, "2@test").await;
+    kamari.kill9().await;
+    kamari.restart().await;
+    until("the call is found", async || (kamari.json("/v1/calls").await[0]["adopted"] == true).then_some(())).await;
+    node.far_end_hangs_up(&second);
+    until("it is written", async || (!records(&file).is_empty()).then_some(())).await;
+    kamari.terminate().await;
+    let said = |records: &[Value]| -> Vec<(Value, Value)> {
+        records.iter().map(|record| (record["call_id"].clone(), record["adopted"].clone())).collect()
+    };
+    assert_eq!(said(&records(&moved)), [(json!("1@test"), json!(false))]);
+    assert_eq!(said(&records(&file)), [(json!("2@test"), json!(true))]);
+}

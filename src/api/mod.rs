@@ -20,6 +20,7 @@ mod recordings;
 mod router;
 mod settings;
 mod state;
+mod tenants;
 mod views;
 
 pub use mailboxes::{MailboxView, MessageMark, MessagePatch};
@@ -28,5 +29,6 @@ pub use problem::Problem;
 pub use recordings::RecordingView;
 pub use router::{router, serve};
 pub use settings::Settings;
-pub use state::ApiState;
+pub use state::{ApiState, ReloadReply};
+pub use tenants::{DirectoryView, TenantView};
 pub use views::{CallDetail, CallView, LookupsView, NewNodeView, NodePatchView, NodeView, StatusView};

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{calls, events, health, mailboxes, nodes, recordings};
+use super::{calls, events, health, mailboxes, nodes, recordings, tenants};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,6 +26,12 @@ use super::{calls, events, health, mailboxes, nodes, recordings};
         calls::list,
         calls::show,
         calls::hang_up,
+        tenants::list,
+        tenants::add,
+        tenants::show,
+        tenants::put,
+        tenants::remove,
+        tenants::reload,
         events::events,
         recordings::list,
         recordings::show,

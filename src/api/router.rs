@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use super::problem::Problem;
 use super::state::ApiState;
-use super::{calls, events, guard, health, mailboxes, nodes, openapi, recordings};
+use super::{calls, events, guard, health, mailboxes, nodes, openapi, recordings, tenants};
 use crate::dashboard;
 
 /// All paths of the API.
@@ -33,6 +33,9 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/nodes/{name}/undrain", post(nodes::undrain))
         .route("/v1/calls", get(calls::list))
         .route("/v1/calls/{id}", get(calls::show).delete(calls::hang_up))
+        .route("/v1/tenants", get(tenants::list).post(tenants::add))
+        .route("/v1/tenants/{name}", get(tenants::show).put(tenants::put).delete(tenants::remove))
+        .route("/v1/directory/reload", post(tenants::reload))
         .route("/v1/events", get(events::events))
         .route("/v1/recordings", get(recordings::list))
         .route("/v1/recordings/{id}", get(recordings::show).delete(recordings::delete))

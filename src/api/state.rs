@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::settings::Settings;
+use crate::apps::Tenants;
 use crate::call::Runtime;
 use crate::media::Recordings;
 use crate::pool::Pool;
@@ -24,6 +25,9 @@ pub(super) enum Phase {
     Stopping,
 }
 
+/// Takes how many tenants the files declare after a reload, or what is wrong with them.
+pub type ReloadReply = oneshot::Sender<Result<usize, String>>;
+
 /// What the handlers work with.
 #[derive(Debug, Clone)]
 pub struct ApiState {
@@ -39,6 +43,10 @@ pub struct ApiState {
     pub pool: Pool,
     /// The calls.
     pub calls: Runtime,
+    /// The tenants.
+    pub tenants: Arc<Tenants>,
+    /// Asks for the tenants of all files to be read again.
+    pub reload: mpsc::Sender<ReloadReply>,
     /// The recordings, where there are any.
     pub recordings: Option<Arc<Recordings>>,
     /// When kamari started.

@@ -22,6 +22,7 @@ mod parameters;
 mod playback;
 mod reject;
 mod switchboard;
+mod tenants;
 
 pub use app::{App, Catalogue, Next};
 pub use conference::Conference;
@@ -33,3 +34,4 @@ pub use parameters::Reader;
 pub use playback::Playback;
 pub use reject::Reject;
 pub use switchboard::Switchboard;
+pub use tenants::{Tenant, TenantError, TenantOrigin, Tenants};

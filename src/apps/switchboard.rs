@@ -20,6 +20,9 @@ pub struct Switchboard {
     directory: ArcSwap<Directory<Arc<dyn AnyApp>>>,
 }
 
+/// A directory that was built and is not in effect yet.
+pub(super) struct Prepared(Directory<Arc<dyn AnyApp>>);
+
 impl Switchboard {
     /// Builds the directory, or names the field that is wrong.
     pub fn new(catalogue: Catalogue, prompts: Arc<Prompts>, tenants: &[TenantSettings]) -> Result<Self, Invalid> {
@@ -27,11 +30,19 @@ impl Switchboard {
         Ok(Self { catalogue, prompts, directory: ArcSwap::from_pointee(directory) })
     }
 
-    /// Swaps in a new directory as a whole; if anything in it is wrong the old one stays.
-    pub fn replace(&self, tenants: &[TenantSettings]) -> Result<(), Invalid> {
-        let directory = build(&self.catalogue, &self.prompts, tenants)?;
-        self.directory.store(Arc::new(directory));
-        Ok(())
+    /// Everything that a directory of these tenants would be refused for.
+    pub fn problems(catalogue: &Catalogue, prompts: &Prompts, tenants: &[TenantSettings]) -> Vec<Invalid> {
+        Directory::problems(tenants, |tenant, numbers, extension| catalogue.build(tenant, numbers, extension, prompts))
+    }
+
+    /// Builds a directory to be put into effect later, or names the field that is wrong.
+    pub(super) fn prepare(&self, tenants: &[TenantSettings]) -> Result<Prepared, Invalid> {
+        build(&self.catalogue, &self.prompts, tenants).map(Prepared)
+    }
+
+    /// Puts a directory into effect as a whole.
+    pub(super) fn install(&self, prepared: Prepared) {
+        self.directory.store(Arc::new(prepared.0));
     }
 
     async fn connect(&self, call: &mut Call) -> Result<(), AppError> {

@@ -13,11 +13,13 @@ mod call;
 mod client;
 mod clock;
 mod config;
+mod directory;
 mod node;
 mod route;
 mod serve;
 mod simulate;
 mod table;
+mod tenant;
 
 use std::process::ExitCode;
 
@@ -49,6 +51,10 @@ enum Command {
     Call(call::Calls),
     /// Ask where a call would go, as Kamailio asks, and print the ranked nodes
     Route(route::Route),
+    /// List, show, add and remove tenants of a running kamari
+    Tenant(tenant::TenantCommand),
+    /// Check the tenants and numbers in files, or have a running kamari read them again
+    Directory(directory::DirectoryCommand),
     /// Check a settings file, or print the settings in effect
     Config(config::ConfigCommand),
     /// Compare routing rules by simulation, or plan the size of a pool
@@ -79,6 +85,8 @@ pub fn main() -> ExitCode {
         Command::Node(command) => client::block_on(command.run()),
         Command::Call(command) => client::block_on(command.run()),
         Command::Route(command) => client::block_on(command.run()),
+        Command::Tenant(command) => client::block_on(command.run()),
+        Command::Directory(command) => command.run(),
         Command::Config(command) => command.run(),
         Command::Simulate(args) => simulate::run(args).map_err(Failure::from),
     };

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use toml::Table;
-use toml::de::{DeTable, Deserializer};
+use toml::de::Deserializer;
 
+use super::folder::Folder;
 use super::overrides::{self, Override};
 use super::place::{Document, Origin, Problem, Problems, remove};
 use super::{Config, nodes};
@@ -33,17 +35,9 @@ pub fn load(sources: &Sources) -> Result<Config, Problems> {
         None => String::new(),
     };
     let path = sources.file.clone().unwrap_or_default();
-    let (table, errors) = DeTable::parse_recoverable(&text);
-    let document = Document { path, text: &text, table };
-    if !errors.is_empty() {
-        let problems = errors.iter().take(PROBLEM_LIMIT).map(|error| Problem {
-            origin: document.origin(error.span().map_or(0, |span| span.start)),
-            message: error.message().to_owned(),
-        });
-        return Err(Problems(problems.collect()));
-    }
+    let document = Document::parse(path, &text).map_err(first_problems)?;
 
-    let (table, mut problems) = check_file(&document);
+    let (table, mut problems) = typed::<Config>(&document);
     let (mut wanted, misspelt) = overrides::from_environment(sources.environment.iter().cloned(), &sections());
     problems.extend(misspelt);
     wanted.extend(sources.flags.iter().cloned());
@@ -52,16 +46,31 @@ pub fn load(sources: &Sources) -> Result<Config, Problems> {
 
     let Some(mut config) = config else { return Err(Problems(problems)) };
     let base = sources.file.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
+    let mut folder = Folder::default();
+    if let Some(named) = &mut config.directory.folder {
+        *named = base.join(&*named);
+        let (read, found) = Folder::read(named, &mut config.tenants);
+        folder = read;
+        problems.extend(found);
+    }
     let refusals = config.problems().into_iter().chain(nodes::read_password_files(&mut config.nodes, base));
     problems.extend(refusals.map(|refusal| {
+        if let Some(problem) = folder.problem(&refusal) {
+            return problem;
+        }
         let set = wanted.iter().rev().find(|set| set.field == refusal.field).map(|set| set.origin.clone());
         let origin = set.or_else(|| document.find(&refusal.field).map(|span| document.origin(span.start)));
         Problem { origin: origin.unwrap_or_else(|| Origin::Whole("settings".to_owned())), message: refusal.to_string() }
     }));
-    if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
+    if problems.is_empty() { Ok(config) } else { Err(first_problems(problems)) }
 }
 
-fn read(path: &Path) -> Result<String, Problem> {
+fn first_problems(mut problems: Vec<Problem>) -> Problems {
+    problems.truncate(PROBLEM_LIMIT);
+    Problems(problems)
+}
+
+pub(super) fn read(path: &Path) -> Result<String, Problem> {
     let refuse = |message: String| Problem { origin: Origin::Whole(path.display().to_string()), message };
     let size = std::fs::metadata(path).map_err(|error| refuse(error.to_string()))?.len();
     if size > FILE_LIMIT {
@@ -72,11 +81,11 @@ fn read(path: &Path) -> Result<String, Problem> {
 }
 
 /// Checks names and types in the file: what is wrong is reported and taken out, and the rest checked again.
-fn check_file(document: &Document<'_>) -> (Table, Vec<Problem>) {
+pub(super) fn typed<T: DeserializeOwned>(document: &Document<'_>) -> (Table, Vec<Problem>) {
     let mut table = document.table.clone();
     let mut problems = Vec::new();
     loop {
-        let Err(error) = Config::deserialize(Deserializer::from(table.clone())) else { break };
+        let Err(error) = T::deserialize(Deserializer::from(table.clone())) else { break };
         let span = error.span().unwrap_or_default();
         let field = document.field_at(&span).unwrap_or_default();
         let message = typed_message(&field, error.message());

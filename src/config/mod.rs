@@ -9,6 +9,7 @@
 //! - Unknown keys are errors. Every error names its field, and its file, line and column, variable or flag.
 //! - A secret is never printed: not by `dump`, not in an error, not in a log.
 
+mod folder;
 mod load;
 mod nodes;
 mod overrides;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::apps::{Catalogue, Switchboard};
-use crate::directory::TenantSettings;
+use crate::directory::{DirectorySettings, TenantSettings};
 use crate::invalid::Invalid;
 use crate::media::Prompts;
 use crate::pool::NodeSpec;
@@ -60,7 +61,9 @@ pub struct Config {
     pub shutdown: ShutdownSettings,
     /// The nodes that the file names; more can be added while kamari runs.
     pub nodes: Vec<NodeEntry>,
-    /// Who is served, and which app answers which number.
+    /// Where tenants stand beside this file.
+    pub directory: DirectorySettings,
+    /// Who is served, and which app answers which number. Those of `directory.folder` come after those of the settings file.
     pub tenants: Vec<TenantSettings>,
 }
 
@@ -86,7 +89,7 @@ impl Config {
             .collect();
         found.extend(nodes::problems(&self.nodes));
         let prompts = Arc::new(Prompts::new(&self.media));
-        found.extend(Switchboard::new(Catalogue::default(), prompts, &self.tenants).err());
+        found.extend(Switchboard::problems(&Catalogue::default(), &prompts, &self.tenants));
         found
     }
 

@@ -69,6 +69,22 @@ pub(super) struct Document<'t> {
     pub(super) table: Spanned<DeTable<'t>>,
 }
 
+impl<'t> Document<'t> {
+    /// A file's text as a document, or what keeps it from being TOML.
+    pub(super) fn parse(path: PathBuf, text: &'t str) -> Result<Self, Vec<Problem>> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let document = Self { path, text, table };
+        if errors.is_empty() {
+            return Ok(document);
+        }
+        let problem = |error: &toml::de::Error| Problem {
+            origin: document.origin(error.span().map_or(0, |span| span.start)),
+            message: error.message().to_owned(),
+        };
+        Err(errors.iter().map(problem).collect())
+    }
+}
+
 impl Document<'_> {
     /// The origin of a byte offset.
     pub(super) fn origin(&self, offset: usize) -> Origin {
@@ -87,7 +103,7 @@ impl Document<'_> {
         let mut found = None;
         let mut table = Some(self.table.get_ref());
         let mut array = None;
-        for step in field.split(['.', '[']).map(|step| step.trim_end_matches(']').trim_matches('"')) {
+        for step in steps(field) {
             let next: Option<(Range<usize>, &Spanned<DeValue<'_>>)> = match (table, array) {
                 (Some(table), _) => {
                     let entry: Option<(&Spanned<_>, _)> = table.iter().find(|(key, _)| key.get_ref() == step);
@@ -113,6 +129,22 @@ impl Document<'_> {
         search_table(self.table.get_ref(), "", span, &mut best);
         best.map(|(_, field)| field)
     }
+}
+
+/// The steps of a field's name: `tenants[0].extensions."_9.".app` has five. A quoted step may hold anything.
+fn steps(field: &str) -> Vec<&str> {
+    let mut steps = Vec::new();
+    let mut rest = field;
+    while !rest.is_empty() {
+        rest = rest.trim_start_matches(['.', '[']);
+        let (step, after) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+            None => rest.split_at(rest.find(['.', '[', ']']).unwrap_or(rest.len())),
+        };
+        steps.push(step);
+        rest = after.trim_start_matches(']');
+    }
+    steps
 }
 
 fn search_table(table: &DeTable<'_>, outer: &str, span: &Range<usize>, best: &mut Option<(usize, String)>) {

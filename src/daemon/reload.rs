@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::notify;
-use crate::apps::Switchboard;
+use crate::api::ReloadReply;
+use crate::apps::Tenants;
 use crate::config::{self, Config, Sources};
 use crate::pool::Pool;
 use crate::telemetry::LogControl;
@@ -18,20 +19,14 @@ pub(super) struct Reloader {
     now: Config,
     sources: Sources,
     log: LogControl,
-    switchboard: Arc<Switchboard>,
+    tenants: Arc<Tenants>,
     pool: Pool,
 }
 
 impl Reloader {
     /// `now` is in effect, and came from `sources`.
-    pub(super) fn new(
-        now: Config,
-        sources: Sources,
-        log: LogControl,
-        switchboard: Arc<Switchboard>,
-        pool: Pool,
-    ) -> Self {
-        Self { now, sources, log, switchboard, pool }
+    pub(super) fn new(now: Config, sources: Sources, log: LogControl, tenants: Arc<Tenants>, pool: Pool) -> Self {
+        Self { now, sources, log, tenants, pool }
     }
 
     /// Reads the settings again. Mistakes are logged, and then nothing changes.
@@ -64,8 +59,29 @@ impl Reloader {
         notify(&[sd_notify::NotifyState::Ready]);
     }
 
+    /// Reads the tenants of all files again, and nothing else; says how many there are, or what is wrong with the settings.
+    pub(super) async fn reload_directory(&mut self, reply: ReloadReply) {
+        let done = match config::load(&self.sources) {
+            Ok(config) => match self.tenants.declare(config.tenants.clone()).await {
+                Ok(()) => {
+                    let count = config.tenants.len();
+                    tracing::info!(tenants = count, "the directory was read again");
+                    self.now.tenants = config.tenants;
+                    Ok(count)
+                }
+                Err(refusal) => Err(refusal.to_string()),
+            },
+            Err(problems) => Err(problems.to_string()),
+        };
+        if let Err(problems) = &done {
+            tracing::error!(problems, "the directory stays as it was");
+        }
+        // Whoever asked may have gone.
+        let _ = reply.send(done);
+    }
+
     async fn put_into_effect(&self, config: &Config) -> anyhow::Result<()> {
-        self.switchboard.replace(&config.tenants)?;
+        self.tenants.declare(config.tenants.clone()).await?;
         self.log.set_level(&config.log)?;
         self.pool.declare(config.node_specs()?).await?;
         Ok(())

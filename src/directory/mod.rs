@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 pub use numbers::Numbers;
 use pattern::{Key, Pattern};
-pub use settings::{ExtensionSettings, Parameters, TenantSettings};
+pub use settings::{DirectorySettings, ExtensionSettings, Parameters, TenantSettings};
 
 use crate::invalid::Invalid;
 
@@ -64,31 +64,56 @@ pub enum Unknown {
 }
 
 impl<T> Directory<T> {
-    /// Builds a directory, or says which field is wrong. `target` turns the settings of one extension of the named
-    /// tenant, who has these numbers, into what it stands for; what it refuses is reported under the extension's own name.
+    /// Builds a directory, or says which field is wrong, the first of several. `target` turns the settings of one extension
+    /// of the named tenant, who has these numbers, into what it stands for; what it refuses is reported under the extension's
+    /// own name.
     pub fn build(
         settings: &[TenantSettings],
-        mut target: impl FnMut(&Arc<str>, &Arc<Numbers>, &ExtensionSettings) -> Result<T, Invalid>,
+        target: impl FnMut(&Arc<str>, &Arc<Numbers>, &ExtensionSettings) -> Result<T, Invalid>,
     ) -> Result<Self, Invalid> {
+        let (directory, refused) = Self::assemble(settings, target);
+        refused.into_iter().next().map_or(Ok(directory), Err)
+    }
+
+    /// Everything that [`Directory::build`] would refuse, in the order of the settings.
+    pub fn problems(
+        settings: &[TenantSettings],
+        target: impl FnMut(&Arc<str>, &Arc<Numbers>, &ExtensionSettings) -> Result<T, Invalid>,
+    ) -> Vec<Invalid> {
+        Self::assemble(settings, target).1
+    }
+
+    fn assemble(
+        settings: &[TenantSettings],
+        mut target: impl FnMut(&Arc<str>, &Arc<Numbers>, &ExtensionSettings) -> Result<T, Invalid>,
+    ) -> (Self, Vec<Invalid>) {
+        let mut refused = Vec::new();
         let mut names = HashSet::new();
         let mut by_domain = HashMap::new();
         let mut tenants = Vec::with_capacity(settings.len());
         for (index, raw) in settings.iter().enumerate() {
             let place = format!("tenants[{index}]");
-            check_name(&raw.name).map_err(|refused| refused.within(&place))?;
+            let known = refused.len();
+            refused.extend(check_name(&raw.name).err());
             if !names.insert(raw.name.as_str()) {
-                return Err(Invalid::new(format!("{place}.name"), "a name that no other tenant has", &raw.name));
+                refused.push(Invalid::new("name", "a name that no other tenant has", &raw.name));
             }
             for domain in &raw.domains {
-                let domain_key = check_domain(domain).map_err(|refused| refused.within(&place))?;
-                if by_domain.insert(domain_key, index).is_some() {
-                    let expected = "domains that no other tenant has, each once";
-                    return Err(Invalid::new(format!("{place}.domains"), expected, domain));
+                match check_domain(domain) {
+                    Ok(key) => {
+                        if by_domain.insert(key, index).is_some() {
+                            let expected = "domains that no other tenant has, each once";
+                            refused.push(Invalid::new("domains", expected, domain));
+                        }
+                    }
+                    Err(refusal) => refused.push(refusal),
                 }
             }
-            tenants.push(Tenant::build(raw, &mut target).map_err(|refused| refused.within(&place))?);
+            tenants.push(Tenant::assemble(raw, &mut target, &mut refused));
+            let ours = refused.split_off(known);
+            refused.extend(ours.into_iter().map(|refusal| refusal.within(&place)));
         }
-        Ok(Self { tenants, by_domain })
+        (Self { tenants, by_domain }, refused)
     }
 
     /// The extension that answers `number` at `domain` (a host name or address without port, in any case of letters).
@@ -106,26 +131,36 @@ impl<T> Directory<T> {
 }
 
 impl<T> Tenant<T> {
-    fn build(
+    /// The tenant, without what is refused.
+    fn assemble(
         raw: &TenantSettings,
         target: &mut impl FnMut(&Arc<str>, &Arc<Numbers>, &ExtensionSettings) -> Result<T, Invalid>,
-    ) -> Result<Self, Invalid> {
-        let name: Arc<str> = raw.name.as_str().into();
-        let keys: Vec<Key> = raw.extensions.keys().map(|text| Key::parse(text)).collect::<Result<_, _>>()?;
-        let numbers = Arc::new(Numbers::new(&keys));
-        let mut tenant = Self { name, exact: HashMap::new(), patterns: Vec::new() };
-        for (key, (text, extension)) in keys.into_iter().zip(&raw.extensions) {
-            let built = target(&tenant.name, &numbers, extension)
-                .map_err(|refused| refused.within(&format!("extensions.\"{}\"", text.escape_debug())))?;
-            match key {
-                Key::Exact(number) => {
-                    tenant.exact.insert(number, built);
+        refused: &mut Vec<Invalid>,
+    ) -> Self {
+        let place = |text: &str| format!("extensions.\"{}\"", text.escape_debug());
+        let mut keys = Vec::with_capacity(raw.extensions.len());
+        let mut extensions = Vec::with_capacity(raw.extensions.len());
+        for (text, extension) in &raw.extensions {
+            match Key::parse(text) {
+                Ok(key) => {
+                    keys.push(key);
+                    extensions.push((text, extension));
                 }
-                Key::Pattern(pattern) => tenant.patterns.push((pattern, built)),
+                Err(refusal) => refused.push(Invalid { field: place(text), ..refusal }),
+            }
+        }
+        let numbers = Arc::new(Numbers::new(&keys));
+        let name: Arc<str> = raw.name.as_str().into();
+        let mut tenant = Self { name, exact: HashMap::new(), patterns: Vec::new() };
+        for (key, (text, extension)) in keys.into_iter().zip(extensions) {
+            match (target(&tenant.name, &numbers, extension), key) {
+                (Ok(built), Key::Exact(number)) => drop(tenant.exact.insert(number, built)),
+                (Ok(built), Key::Pattern(pattern)) => tenant.patterns.push((pattern, built)),
+                (Err(refusal), _) => refused.push(refusal.within(&place(text))),
             }
         }
         tenant.patterns.sort_by(|(a, _), (b, _)| a.cmp(b));
-        Ok(tenant)
+        tenant
     }
 
     fn find(&self, number: &str) -> Option<&T> {
@@ -222,7 +257,7 @@ mod tests {
         assert_eq!(field(&TWO.replace("\"two\"", "\"one\"")), "tenants[1].name");
         assert_eq!(field(&TWO.replace("two.test", "one.TEST")), "tenants[1].domains");
         assert_eq!(field(&TWO.replace("two.test", "sip:two")), "tenants[1].domains".to_owned());
-        assert_eq!(field(&TWO.replace("_6XX", "_6.X")), "tenants[0].extensions");
+        assert_eq!(field(&TWO.replace("_6XX", "_6.X")), "tenants[0].extensions.\"_6.X\"");
         assert_eq!(field(&TWO.replace("\"one\"", "\"\"")), "tenants[0].name");
     }
 }

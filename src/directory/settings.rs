@@ -1,8 +1,22 @@
 //! Tenants as they stand in the settings, before anything is checked.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+/// Where tenants stand beside the settings file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DirectorySettings {
+    /// A folder of files `*.toml`, each with one or more `[[tenants]]`; relative to the settings file. They are read after those
+    /// of the settings file, in the order of their names, and read again by SIGHUP and `POST /v1/directory/reload`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+    /// A file in which tenants that are added by the API are kept over restarts. Without one they end with the process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_file: Option<PathBuf>,
+}
 
 /// One customer: the SIP domains that are his, and what his numbers do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,66 +4,20 @@
 //! file holds only the second. **The newest word wins**: what was said at run time stands over the configuration file,
 //! until that file says something else of the node than it said then.
 //!
-//! Invariants:
-//! - the file is whole at every instant: written beside, synced, renamed over, the folder synced;
-//! - only its owner may read it (it may hold passwords of nodes that were added at run time);
-//! - a file that cannot be read, or comes from a newer kamari, is refused and stays as it was.
+//! Invariant: what [`StateFile`] promises. Only its owner may read it, for it may hold passwords of nodes.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::event::Intent;
 use super::name::NodeName;
 use super::spec::NodeSpec;
+use crate::statefile::StateFile;
+pub use crate::statefile::StoreError;
 
 /// The file's format. Raise it when an older kamari would misread what is written.
 const VERSION: u32 = 1;
-
-/// Why the state file could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// It exists and cannot be opened or read.
-    #[error("the state file {path} cannot be read: {cause}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        cause: io::Error,
-    },
-    /// Its content is not what this kamari writes: torn, or edited wrongly.
-    #[error(
-        "the state file {path} is damaged ({cause}); it was left as it is: mend it, or move it away to start without it"
-    )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// Where and why, with line and column.
-        cause: serde_json::Error,
-    },
-    /// A later kamari wrote it.
-    #[error(
-        "the state file {path} has version {found}, and this kamari knows versions up to {VERSION}; it was left as it is: \
-         run the newer kamari, or move the file away to start without it"
-    )]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: u32,
-    },
-    /// It could not be written; the file from before is still whole.
-    #[error("the state file {path} cannot be written: {cause}")]
-    Unwritable {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        cause: io::Error,
-    },
-}
 
 /// What is remembered of one node.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -91,61 +45,24 @@ struct Document {
     nodes: Vec<StoredNode>,
 }
 
-/// Only the version, whatever else is there: read first, so that a newer file is called newer and not damaged.
-#[derive(Deserialize)]
-struct Versioned {
-    version: u32,
-}
-
-/// The state file's place; without one, run-time changes end with the process.
+/// The state file; without a path, run-time changes end with the process.
 #[derive(Debug, Clone)]
-pub(crate) struct Store {
-    path: Option<PathBuf>,
-}
+pub(crate) struct Store(StateFile);
 
 impl Store {
     pub(crate) fn new(path: Option<PathBuf>) -> Self {
-        Self { path }
+        Self(StateFile::new(path, VERSION))
     }
 
     /// What was remembered; nothing when there is no file yet.
     pub(crate) fn load(&self) -> Result<Vec<StoredNode>, StoreError> {
-        let Some(path) = &self.path else { return Ok(Vec::new()) };
-        let text = match fs::read(path) {
-            Ok(text) => text,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(cause) => return Err(StoreError::Unreadable { path: path.clone(), cause }),
-        };
-        let damaged = |cause| StoreError::Damaged { path: path.clone(), cause };
-        let version = serde_json::from_slice::<Versioned>(&text).map_err(damaged)?.version;
-        if version > VERSION {
-            return Err(StoreError::Newer { path: path.clone(), found: version });
-        }
-        Ok(serde_json::from_slice::<Document>(&text).map_err(damaged)?.nodes)
+        Ok(self.0.load::<Document>()?.map(|document| document.nodes).unwrap_or_default())
     }
 
     /// Remembers `nodes` in place of what was. Blocks on the disk: call it where blocking is allowed.
     pub(crate) fn save(&self, nodes: Vec<StoredNode>) -> Result<(), StoreError> {
-        let Some(path) = &self.path else { return Ok(()) };
-        write_whole(path, &Document { version: VERSION, nodes })
-            .map_err(|cause| StoreError::Unwritable { path: path.clone(), cause })
+        self.0.save(&Document { version: VERSION, nodes })
     }
-}
-
-fn write_whole(path: &Path, document: &Document) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(folder)?;
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    serde_json::to_writer_pretty(&mut file, document)?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    File::open(folder)?.sync_all()
 }
 
 /// Where a node's declaration comes from.

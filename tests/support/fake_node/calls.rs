@@ -162,6 +162,11 @@ impl FakeNode {
         self.until(|state| (!state.channels.contains_key(channel)).then_some(())).await;
     }
 
+    /// Whether there is such a channel.
+    pub fn has_channel(&self, channel: &str) -> bool {
+        self.shared.lock().channels.contains_key(channel)
+    }
+
     /// The channels of the bridge, or `None` if there is no such bridge.
     pub fn bridge_channels(&self, bridge: &str) -> Option<Vec<String>> {
         self.shared.lock().bridges.get(bridge).map(|bridge| bridge.channels.clone())
