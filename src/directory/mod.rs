@@ -199,7 +199,9 @@ fn domain_key(domain: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Directory, TenantSettings, Unknown};
+    use proptest::prelude::*;
+
+    use super::{Directory, ExtensionSettings, Parameters, TenantSettings, Unknown};
     use crate::invalid::Invalid;
 
     #[derive(serde::Deserialize)]
@@ -259,5 +261,50 @@ mod tests {
         assert_eq!(field(&TWO.replace("two.test", "sip:two")), "tenants[1].domains".to_owned());
         assert_eq!(field(&TWO.replace("_6XX", "_6.X")), "tenants[0].extensions.\"_6.X\"");
         assert_eq!(field(&TWO.replace("\"one\"", "\"\"")), "tenants[0].name");
+    }
+
+    /// One place of a pattern: as it is written, and what it takes.
+    fn place() -> impl Strategy<Value = (String, Vec<char>)> {
+        let class = |text: &str, first: char| Just((text.to_owned(), (first..='9').collect::<Vec<_>>()));
+        prop_oneof![
+            class("X", '0'),
+            class("Z", '1'),
+            class("N", '2'),
+            (0..9_u8).prop_map(|d| (format!("[{d}-{}]", d + 1), vec![char::from(b'0' + d), char::from(b'1' + d)])),
+            (0..=9_u8).prop_map(|d| (d.to_string(), vec![char::from(b'0' + d)])),
+        ]
+    }
+
+    proptest! {
+        /// Against the rules written down anew: who matches, and who of those is the most specific.
+        #[test]
+        fn of_all_that_match_the_most_specific_answers(
+            patterns in prop::collection::vec((prop::collection::vec(place(), 1..5), 0..3_usize), 1..8),
+            number in "[0-9]{1,5}",
+        ) {
+            let digits: Vec<char> = number.chars().collect();
+            // Ending 0: nothing more, 1: `.` (one or more), 2: `!` (none or more).
+            let matches = |(places, ending): &(Vec<(String, Vec<char>)>, usize)| {
+                let length = match ending { 0 => digits.len() == places.len(), 1 => digits.len() > places.len(), _ => digits.len() >= places.len() };
+                length && places.iter().zip(&digits).all(|((_, set), digit)| set.contains(digit))
+            };
+            let widths = |(places, ending): &(Vec<(String, Vec<char>)>, usize)| -> Vec<usize> {
+                let open = match ending { 0 => None, 1 => Some(usize::MAX - 1), _ => Some(usize::MAX) };
+                places.iter().map(|(_, set)| set.len()).chain(open).collect()
+            };
+            let best = patterns.iter().filter(|pattern| matches(pattern)).map(widths).min();
+            let key = |(places, ending): &(Vec<(String, Vec<char>)>, usize)| {
+                let text: String = places.iter().map(|(text, _)| text.as_str()).collect();
+                format!("_{text}{}", ["", ".", "!"][*ending])
+            };
+            let extensions = patterns.iter().map(|pattern| {
+                let app = format!("{:?}", widths(pattern));
+                (key(pattern), ExtensionSettings { app, parameters: Parameters::new() })
+            });
+            let tenant = TenantSettings { name: "one".into(), domains: vec!["*".into()], extensions: extensions.collect() };
+            let directory = Directory::build(&[tenant], |_, _, extension| Ok(extension.app.clone())).expect("good patterns");
+            let found = directory.find("any.test", &number).map(|found| found.target.clone()).ok();
+            prop_assert_eq!(found, best.map(|widths| format!("{widths:?}")));
+        }
     }
 }
