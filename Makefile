@@ -28,7 +28,7 @@ BENCHES := choose lookup busy events path setup
 bench: tools lab ## Speed, as ratios measured side by side in one run: one table, and docs/performance.md
 	$(CARGO) bench --no-run --benches
 	rm -rf $${CARGO_TARGET_DIR:-target}/bench
-	broken=; for bench in $(BENCHES); do \
+	ulimit -n "$$(ulimit -Hn)"; broken=; for bench in $(BENCHES); do \
 		echo "== $$bench"; $(CARGO) bench --quiet --bench $$bench || broken="$$broken $$bench"; \
 	done; \
 	$(CARGO) bench --quiet --bench report; \
