@@ -22,7 +22,7 @@ test: tools lint lab ## Everything that CI checks
 	$(CARGO) test --release --test selection
 
 # In this order; `benches/rows/mod.rs` says how one is added.
-BENCHES := choose lookup busy events path setup
+BENCHES := choose lookup busy events path setup slow_node
 
 .PHONY: bench
 bench: tools lab ## Speed, as ratios measured side by side in one run: one table, and docs/performance.md

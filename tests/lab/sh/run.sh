@@ -135,19 +135,20 @@ end() {
     rm -f "$RUN/pids/$name"
 }
 
-# limit NAME HUNDREDTHS: all processes of NAME together get at most so many hundredths of one processor from now on.
+# limit NAME HUNDREDTHS: all processes of NAME together get at most so many hundredths of one processor from now on, by
+# pieces of 20 ms: in the kernel's usual 100 ms a small share would be one burst and a long pause.
 limit() {
     local name=$1 hundredths=$2 group
     group=$(limits)/kamari-lab-$(<"$RUN/slot")-$name
-    [[ $hundredths =~ ^[0-9]+$ ]] && ((hundredths >= 1)) || die "a limit is in hundredths of a processor, found \"$hundredths\""
+    [[ $hundredths =~ ^[0-9]+$ ]] && ((hundredths >= 5)) || die "a limit is 5 or more hundredths of a processor, found \"$hundredths\""
     alive "$name" || die "$name is not running"
     mkdir -p "$group" 2>/dev/null || die "cannot limit CPU here: $group cannot be made"
     if [[ -e $group/cpu.cfs_quota_us ]]; then
-        echo 100000 >"$group/cpu.cfs_period_us"
-        echo "$((hundredths * 1000))" >"$group/cpu.cfs_quota_us"
+        echo 20000 >"$group/cpu.cfs_period_us"
+        echo "$((hundredths * 200))" >"$group/cpu.cfs_quota_us"
     else
         [[ -e $group/cpu.max ]] || echo +cpu >"${group%/*}/cgroup.subtree_control"
-        echo "$((hundredths * 1000)) 100000" >"$group/cpu.max"
+        echo "$((hundredths * 200)) 20000" >"$group/cpu.max"
     fi
     # The leader's number is one of the lab's namespace, in which it is therefore written down. Its children are in its group.
     # shellcheck disable=SC2016

@@ -1,0 +1,265 @@
+//! One slow node among real ones: kamari against Kamailio's dispatcher by round robin (algorithm 4) and by call load
+//! (algorithm 10), with real Asterisk nodes, and the same with equal nodes.
+//!
+//! Every node has a share of a processor, by a cgroup, so that the machine itself is never what is short; the slow one has a
+//! third of that. At this rate a third of the calls is more than the slow node can do (a call costs it some 10 ms), and all together
+//! are far from full. Each rule gets the same calls at the same rate, in turns, on the same nodes; the calls are run by
+//! kamari in all turns, only who chooses the node differs. The first seconds of each turn warm up and do not count. A try
+//! failed when Kamailio had to turn to another node, or to give the caller up.
+
+#[path = "../tests/lab/mod.rs"]
+mod lab;
+mod rows;
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lab::{Kamailio, KamailioVersion, Kamari, Lab, Node, wait_until};
+use rows::{Goal, Rows};
+
+const NODES: u8 = 3;
+/// Of one processor, what each node gets, and what the slow one gets.
+const SHARE: f64 = 0.24;
+const SLOWED: f64 = 0.08;
+/// Calls a second.
+const RATE: f64 = 30.0;
+/// How long a turn is, and how much of its begin does not count, in seconds.
+const TURN_SLOWED: f64 = 25.0;
+const TURN_EQUAL: f64 = 15.0;
+const WARM_UP: f64 = 5.0;
+const HOLD: Duration = Duration::from_secs(2);
+/// Turns of each rule.
+const TURNS_SLOWED: usize = 2;
+const TURNS_EQUAL: usize = 2;
+const EQUAL: &str = "equal nodes";
+const SLOW: &str = "one slow node";
+/// A caller who was never answered has waited at least this long (SIP's timer B), in milliseconds.
+const NEVER: f64 = 32_000.0;
+/// Longest that nodes may take to get over a turn: a call that was given up while its node was slow is over after a minute.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Who chooses the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    Kamari,
+    RoundRobin,
+    CallLoad,
+}
+
+const RULES: [Rule; 3] = [Rule::Kamari, Rule::RoundRobin, Rule::CallLoad];
+
+impl Rule {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Kamari => "kamari",
+            Self::RoundRobin => "round robin",
+            Self::CallLoad => "call load",
+        }
+    }
+}
+
+/// The calls of one rule that count.
+#[derive(Debug, Default)]
+struct Found {
+    /// From INVITE to 200, in milliseconds.
+    setup_ms: Vec<f64>,
+    failed_first: usize,
+    /// Calls that the slow node (or the last one, of equals) answered.
+    on_slow: usize,
+}
+
+struct Stage {
+    nodes: Vec<Node>,
+    kamailio: Kamailio,
+    kamari: Kamari,
+    /// Kamailio's own files as they are in the repository: kamari.cfg, routes.cfg.
+    files: [String; 2],
+    lab: Lab,
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let stage = Stage::start()?;
+    for node in &stage.nodes {
+        node.limit(SHARE);
+    }
+    let mut rows = Rows::new("slow_node");
+    // Equal nodes first: what was learned of a slow one is remembered for a while.
+    for (pool, last, turns, time) in
+        [(EQUAL, SHARE, TURNS_EQUAL, TURN_EQUAL), (SLOW, SLOWED, TURNS_SLOWED, TURN_SLOWED)]
+    {
+        let mut found = RULES.map(|_| Found::default());
+        for _ in 0..turns {
+            for (rule, found) in RULES.into_iter().zip(&mut found) {
+                stage.turn(rule, last, time, found)?;
+            }
+        }
+        tell(&mut rows, pool, &found);
+    }
+    rows.write()?;
+    Ok(())
+}
+
+impl Stage {
+    fn start() -> Result<Self, Box<dyn std::error::Error>> {
+        let lab = Lab::start();
+        let nodes: Vec<Node> = (1..=NODES).map(|n| lab.node(n)).collect();
+        let declared: String = nodes.iter().map(|node| node.toml(100)).collect();
+        let kamari = lab.kamari(&format!(
+            "{declared}\n[[tenants]]\nname = \"example\"\ndomains = [\"example.test\"]\n[tenants.extensions]\n\"110\" = {{ app = \"echo\" }}\n"
+        ));
+        let kamailio = lab.kamailio(KamailioVersion::V6_1, &[]);
+        let directory = lab.directory().join("kamailio");
+        let list: Vec<String> =
+            nodes.iter().map(|node| format!("1 {} 0 0 duid={};maxload=10000\n", node.sip_uri(), node.name())).collect();
+        fs::write(directory.join("dispatcher.list"), list.concat())?;
+        let files =
+            [fs::read_to_string(directory.join("kamari.cfg"))?, fs::read_to_string(directory.join("routes.cfg"))?];
+        Ok(Self { nodes, kamailio, kamari, files, lab })
+    }
+
+    fn slow(&self) -> &Node {
+        &self.nodes[self.nodes.len() - 1]
+    }
+
+    fn kamailio_file(&self, name: &str) -> PathBuf {
+        self.lab.directory().join("kamailio").join(name)
+    }
+
+    /// Starts Kamailio anew, with files by which this rule chooses.
+    fn choose_by(&self, rule: Rule) -> Result<(), Box<dyn std::error::Error>> {
+        let [mut kamari, mut routes] = self.files.clone();
+        if rule != Rule::Kamari {
+            put(
+                &mut kamari,
+                "route[KAMARI] {\n",
+                "    $ru = \"sip:\" + $rU + \"@\" + $rd;\n    route(KAMARI_FALLBACK);\n",
+            )?;
+        }
+        if rule == Rule::CallLoad {
+            let select = "ds_select_dst(\"1\", \"4\", \"5\")";
+            if !kamari.contains(select) {
+                return Err(format!("kamari.cfg has no {select}").into());
+            }
+            kamari = kamari.replace(select, "ds_select_dst(\"1\", \"10\", \"5\")");
+            put(
+                &mut kamari,
+                "modparam(\"dispatcher\", \"flags\", 2)\n",
+                "modparam(\"dispatcher\", \"ds_hash_size\", 9)\n",
+            )?;
+            let answered = "    if ($rs >= 200 && $rs < 300) {\n        ds_load_update();\n    }\n";
+            put(&mut kamari, "onreply_route[KAMARI_NODE] {\n", answered)?;
+            put(&mut kamari, "failure_route[KAMARI_NODE] {\n", "    ds_load_unset();\n")?;
+            let ended = "    if (is_method(\"BYE\")) {\n        ds_load_update();\n    }\n";
+            put(&mut routes, "route[IN_DIALOG] {\n", ended)?;
+        }
+        self.kamailio.kill9();
+        fs::write(self.kamailio_file("kamari.cfg"), kamari)?;
+        fs::write(self.kamailio_file("routes.cfg"), routes)?;
+        self.kamailio.restart();
+        Ok(())
+    }
+
+    /// One turn of a rule, from idle nodes to idle nodes.
+    fn turn(&self, rule: Rule, last: f64, time: f64, found: &mut Found) -> Result<(), Box<dyn std::error::Error>> {
+        self.choose_by(rule)?;
+        // What the turn before has left is worked off at full speed.
+        self.slow().limit(SHARE);
+        wait_until("the nodes to be idle and up", PATIENCE, || self.is_idle());
+        self.slow().limit(last);
+        let logged = self.kamailio.log().len();
+        let report = self.lab.calls("110").rate(RATE).count((RATE * time) as u32).hold(HOLD).run();
+        let log = self.kamailio.log();
+        let failed = failed_tries(log.get(logged..).unwrap_or_default());
+        let began = report.calls.first().ok_or("SIPp placed no call")?.placed_at;
+        let slow = self.slow().address;
+        let counted = report.calls.iter().filter(|call| call.placed_at >= began + WARM_UP);
+        let mut turn = Found::default();
+        for call in counted {
+            let answered = call.code == Some(200);
+            let setup = call.setup.filter(|_| answered).map_or(NEVER, |setup| setup.as_secs_f64() * 1_000.0);
+            turn.setup_ms.push(setup);
+            turn.failed_first += usize::from(!answered || failed.contains(call.call_id.as_str()));
+            turn.on_slow += usize::from(call.answered_by == Some(slow));
+        }
+        if turn.setup_ms.is_empty() {
+            return Err(format!("{}: no call came after the warm-up: {}", rule.name(), report.errors).into());
+        }
+        eprintln!("{}: {} {:?} {:?}", rule.name(), turn.line(), report.codes(), report.by_node());
+        found.setup_ms.extend(turn.setup_ms);
+        found.failed_first += turn.failed_first;
+        found.on_slow += turn.on_slow;
+        Ok(())
+    }
+
+    fn is_idle(&self) -> bool {
+        let metrics = self.kamari.get_text("/metrics");
+        let all = |name: &str, value: &str| {
+            self.nodes.iter().all(|node| {
+                let series = format!("{name}{{node=\"{}\"}} {value}", node.name());
+                metrics.lines().any(|line| line == series)
+            })
+        };
+        all("kamari_node_calls", "0") && all("kamari_node_reservations", "0") && all("kamari_node_up", "1")
+    }
+}
+
+impl Found {
+    fn percentile(&self, share: f64) -> f64 {
+        let mut times = self.setup_ms.clone();
+        times.sort_unstable_by(f64::total_cmp);
+        times[((times.len() - 1) as f64 * share).ceil() as usize]
+    }
+
+    fn per_cent(&self, count: usize) -> f64 {
+        100.0 * count as f64 / self.setup_ms.len() as f64
+    }
+
+    fn line(&self) -> String {
+        let (p50, p99) = (self.percentile(0.5), self.percentile(0.99));
+        let (failed, slow) = (self.per_cent(self.failed_first), self.per_cent(self.on_slow));
+        format!("p50 {p50:.1} ms, p99 {p99:.1} ms, failed first {failed:.1}%, on the slow node {slow:.1}%")
+    }
+}
+
+/// The figures of one pool.
+fn tell(rows: &mut Rows, pool: &str, found: &[Found; 3]) {
+    let [kamari, others @ ..] = found;
+    let slowed = pool == SLOW;
+    for (rule, other) in RULES[1..].iter().zip(others) {
+        let name = format!("{pool}: set-up time (p99), kamari against {}", rule.name());
+        // Equal nodes serve equally well whoever chooses; the last hundredth of some hundred calls spreads by a quarter.
+        let goal = Goal::AtMost(if slowed { 1.0 } else { 1.25 });
+        rows.add(&name, kamari.percentile(0.99) / other.percentile(0.99), "x", goal);
+    }
+    let least = others.iter().map(|other| other.per_cent(other.failed_first)).fold(f64::INFINITY, f64::min);
+    for (rule, one) in RULES.iter().zip(found) {
+        let goal = if *rule == Rule::Kamari { Goal::AtMost(least) } else { Goal::None };
+        rows.add(&format!("{pool}: failed first tries, {}", rule.name()), one.per_cent(one.failed_first), "%", goal);
+        rows.add(&format!("{pool}: set-up time (median), {}", rule.name()), one.percentile(0.5), "ms", Goal::None);
+        rows.add(&format!("{pool}: set-up time (p99), {}", rule.name()), one.percentile(0.99), "ms", Goal::None);
+        if slowed {
+            let name = format!("{pool}: its share of the calls, {}", rule.name());
+            rows.add(&name, one.per_cent(one.on_slow), "%", Goal::None);
+        }
+    }
+}
+
+/// Call-IDs of calls that a node failed, by Kamailio's log, whose lines about a message begin with `{N CALL-ID}`.
+fn failed_tries(log: &str) -> HashSet<&str> {
+    let of_call = |line: &'_ str| -> Option<(usize, usize)> {
+        let (from, to) = (line.find('{')?, line.find('}')?);
+        let blank = line.get(from..to)?.find(' ')?;
+        Some((from + blank + 1, to))
+    };
+    let failed = log.lines().filter(|line| line.contains("KAMARI ") && line.contains(" failed with "));
+    failed.filter_map(|line| of_call(line).and_then(|(from, to)| line.get(from..to))).collect()
+}
+
+/// Puts `more` behind the first `line` of a file.
+fn put(text: &mut String, line: &str, more: &str) -> Result<(), String> {
+    let at = text.find(line).ok_or_else(|| format!("Kamailio's files have no line {line:?}"))? + line.len();
+    text.insert_str(at, more);
+    Ok(())
+}
