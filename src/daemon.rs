@@ -31,7 +31,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiState, ReloadReply};
-use crate::apps::{Catalogue, Switchboard, Tenants};
+use crate::apps::{Catalogue, Notices, Recorder, Switchboard, Tenants};
 use crate::call::Runtime;
 use crate::cdr::Cdrs;
 use crate::config::{Config, Sources};
@@ -163,10 +163,16 @@ impl Daemon {
 
         let prompts = Arc::new(Prompts::new(&config.media));
         let recordings = recordings(config, &metrics)?;
-        let lender = recordings
-            .as_ref()
-            .map(|store| Arc::new(Lender::new(Arc::clone(store), &config.media, Arc::clone(&metrics.media))));
-        let switchboard = Arc::new(Switchboard::new(Catalogue::default(), Arc::clone(&prompts), &[])?);
+        let (mut catalogue, mut lender, mut collector) = (Catalogue::default(), None, None);
+        if let Some(store) = &recordings {
+            let media = &metrics.media;
+            let lends = Arc::new(Lender::new(Arc::clone(store), &config.media, Arc::clone(media)));
+            lender = Some(Arc::clone(&lends));
+            let (recorder, beside) = Recorder::new(Arc::clone(store), lends, &config.media, Arc::clone(media))?;
+            catalogue = catalogue.recording_by(recorder);
+            collector = Some(beside);
+        }
+        let switchboard = Arc::new(Switchboard::new(catalogue, Arc::clone(&prompts), &[])?);
         let state_file = config.directory.state_file.clone();
         let tenants = Arc::new(
             Tenants::open(Arc::clone(&switchboard), state_file, config.tenants.clone()).context("the tenants")?,
@@ -203,6 +209,13 @@ impl Daemon {
                 stop.run_until_cancelled(store.retain(bounds)).await;
                 Ok::<(), Infallible>(())
             });
+        }
+        if let Some(collector) = collector {
+            tasks.spawn("collector", OnError::Stop, collector.run(calls.clone(), tasks.token()));
+        }
+        if let (Some(store), Some(url)) = (&recordings, &config.media.notify_url) {
+            let notices = Notices::new(Arc::clone(store), url.clone(), Arc::clone(&metrics.media))?;
+            tasks.spawn("notices", OnError::GoOn, notices.run(tasks.token()));
         }
         let (told, wanted) = watch::channel(Vec::new());
         let fallback = Fallback::new(&config.fallback, &wanted, &metrics.fallback)?;

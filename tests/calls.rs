@@ -21,5 +21,7 @@ mod records;
 #[path = "calls/restart.rs"]
 mod restart;
 mod support;
+#[path = "calls/voicemail.rs"]
+mod voicemail;
 #[path = "calls/world.rs"]
 mod world;

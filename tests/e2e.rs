@@ -28,3 +28,5 @@ mod rooms;
 mod spread;
 #[path = "e2e/stage.rs"]
 mod stage;
+#[path = "e2e/voicemail.rs"]
+mod voicemail;

@@ -8,7 +8,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::parameters::Reader;
-use super::{Conference, Dial, Echo, Ivr, Music, Playback, Reject};
+use super::recorder::Recorder;
+use super::{Conference, Dial, Echo, Ivr, Mailbox, Music, Playback, Record, Reject, Voicemail};
 use crate::call::{AppError, Call};
 use crate::directory::{ExtensionSettings, Numbers};
 use crate::invalid::Invalid;
@@ -64,21 +65,38 @@ impl std::fmt::Debug for dyn AnyApp {
 
 type Build = fn(&mut Reader<'_>) -> Result<Arc<dyn AnyApp>, Invalid>;
 
-/// The apps that settings may name.
+/// Whether and how callers are recorded.
 #[derive(Debug, Clone)]
-pub struct Catalogue(BTreeMap<&'static str, Build>);
+pub(super) enum Records {
+    /// Apps that record are refused.
+    Nowhere,
+    /// Settings are checked only: there is nothing to record with.
+    Checked,
+    /// With this.
+    By(Recorder),
+}
+
+/// The apps that settings may name, and what they work with.
+#[derive(Debug, Clone)]
+pub struct Catalogue {
+    apps: BTreeMap<&'static str, Build>,
+    records: Records,
+}
 
 impl Default for Catalogue {
     /// kamari's own apps.
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self { apps: BTreeMap::new(), records: Records::Nowhere }
             .with::<Conference>()
             .with::<Dial>()
             .with::<Echo>()
             .with::<Ivr>()
+            .with::<Mailbox>()
             .with::<Music>()
             .with::<Playback>()
+            .with::<Record>()
             .with::<Reject>()
+            .with::<Voicemail>()
     }
 }
 
@@ -86,13 +104,25 @@ impl Catalogue {
     /// Adds an app, or replaces the one of its name.
     #[must_use]
     pub fn with<A: App>(mut self) -> Self {
-        self.0.insert(A::NAME, |reader| A::build(reader).map(|app| Arc::new(app) as Arc<dyn AnyApp>));
+        self.apps.insert(A::NAME, |reader| A::build(reader).map(|app| Arc::new(app) as Arc<dyn AnyApp>));
         self
+    }
+
+    /// The same, for apps that record to work with `recorder`.
+    #[must_use]
+    pub fn recording_by(self, recorder: Recorder) -> Self {
+        Self { records: Records::By(recorder), ..self }
+    }
+
+    /// The same, to check settings of apps that record; no call may come to what is built.
+    #[must_use]
+    pub fn recording_unless_called(self) -> Self {
+        Self { records: Records::Checked, ..self }
     }
 
     /// The names of all apps.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.0.keys().copied()
+        self.apps.keys().copied()
     }
 
     /// Makes the app of one extension; what is refused is named by its field.
@@ -103,11 +133,11 @@ impl Catalogue {
         extension: &ExtensionSettings,
         prompts: &Prompts,
     ) -> Result<Arc<dyn AnyApp>, Invalid> {
-        let Some(build) = self.0.get(extension.app.as_str()) else {
+        let Some(build) = self.apps.get(extension.app.as_str()) else {
             let names: Vec<_> = self.names().collect();
             return Err(Invalid::new("app", format!("one of {}", names.join(", ")), &extension.app));
         };
-        let mut reader = Reader::new(tenant, numbers, &extension.parameters, prompts);
+        let mut reader = Reader::new(tenant, numbers, &extension.parameters, prompts).with_records(&self.records);
         let app = build(&mut reader)?;
         reader.finish()?;
         Ok(app)

@@ -1,10 +1,12 @@
 //! Reads the parameters of an extension, so that each refusal names the parameter.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::app::Records;
+use super::recorder::Recorder;
 use crate::directory::{Numbers, Parameters};
 use crate::invalid::Invalid;
 use crate::media::{MediaUri, Prompts};
@@ -19,6 +21,7 @@ pub struct Reader<'a> {
     numbers: &'a Arc<Numbers>,
     parameters: &'a Parameters,
     prompts: &'a Prompts,
+    records: &'a Records,
     known: BTreeSet<&'static str>,
 }
 
@@ -29,7 +32,11 @@ impl<'a> Reader<'a> {
         parameters: &'a Parameters,
         prompts: &'a Prompts,
     ) -> Self {
-        Self { tenant, numbers, parameters, prompts, known: BTreeSet::new() }
+        Self { tenant, numbers, parameters, prompts, records: &Records::Nowhere, known: BTreeSet::new() }
+    }
+
+    pub(super) fn with_records(self, records: &'a Records) -> Self {
+        Self { records, ..self }
     }
 
     /// Whose extension it is.
@@ -83,7 +90,7 @@ impl<'a> Reader<'a> {
         table: &Parameters,
         read: impl FnOnce(&mut Reader<'_>) -> Result<T, Invalid>,
     ) -> Result<T, Invalid> {
-        let mut reader = Reader::new(self.tenant, self.numbers, table, self.prompts);
+        let mut reader = Reader::new(self.tenant, self.numbers, table, self.prompts).with_records(self.records);
         let value = read(&mut reader)?;
         reader.finish()?;
         Ok(value)
@@ -167,6 +174,36 @@ impl<'a> Reader<'a> {
         self.prompts.resolve(name)
     }
 
+    /// A table of texts; empty if it is not there.
+    pub fn table_of_texts(&mut self, name: &'static str) -> Result<BTreeMap<String, String>, Invalid> {
+        let expected = "a table of texts";
+        match self.get(name) {
+            None => Ok(BTreeMap::new()),
+            Some(Value::Object(table)) => table
+                .iter()
+                .map(|(key, value)| match value {
+                    Value::String(text) => Ok((key.clone(), text.clone())),
+                    // What stands in such a table may be secret.
+                    _ => Err(Invalid::new(format!("{name}.{key}"), "a text", "something else")),
+                })
+                .collect(),
+            Some(_) => Err(Invalid::new(name, expected, "something else")),
+        }
+    }
+
+    /// What records callers and plays recordings; an app that needs it is refused where nothing is recorded. There is none
+    /// while settings are only checked: no call comes then.
+    pub fn recorder(&self) -> Result<Option<Recorder>, Invalid> {
+        match self.records {
+            Records::Nowhere => {
+                let expected = "an app that does not record, since media.recordings names no folder";
+                Err(Invalid::new("app", expected, "one that does"))
+            }
+            Records::Checked => Ok(None),
+            Records::By(recorder) => Ok(Some(recorder.clone())),
+        }
+    }
+
     /// A refusal of a parameter that must be there.
     pub fn missing(name: &'static str, expected: &str) -> Invalid {
         Invalid::new(name, expected, "nothing")
@@ -187,6 +224,9 @@ impl<'a> Reader<'a> {
                     [] => "no parameters".to_owned(),
                     known => format!("only the parameters {}", known.join(", ")),
                 };
+                // A PIN under a wrong name is a PIN.
+                let secret = name.starts_with("pin");
+                let value = if secret { &Value::Null } else { value };
                 Err(Invalid::new(name.as_str(), expected, value))
             }
         }

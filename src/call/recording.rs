@@ -15,6 +15,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -24,9 +26,9 @@ use super::handle::Call;
 use super::ids::Kind;
 use super::site::{Site, Target};
 use super::view::Step;
-use crate::ari::AriError;
 use crate::ari::model::LiveRecording;
 use crate::ari::rest::channels::Record;
+use crate::ari::{AriClient, AriError};
 use crate::invalid::Invalid;
 
 /// For how long the end of a recording that must be over is awaited before the node is asked.
@@ -142,7 +144,7 @@ pub struct Recorded {
 
 /// How far a recording is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Progress {
+pub(super) enum Progress {
     /// Asked for, queued or running; counts what the node said of it.
     Running(u32),
     Done {
@@ -226,9 +228,21 @@ impl RecordingCore {
 
     /// Ends it so that it is kept, and waits until it is complete.
     pub(super) async fn stop(&self, site: &Site) -> Result<(), AriError> {
+        self.end(site, true).await
+    }
+
+    /// Ends it so that nothing of it stays on the node, and waits for that.
+    pub(super) async fn cancel(&self, site: &Site) -> Result<(), AriError> {
+        self.end(site, false).await
+    }
+
+    async fn end(&self, site: &Site, keep: bool) -> Result<(), AriError> {
         let mut progress = self.progress.subscribe();
         while matches!(*progress.borrow_and_update(), Progress::Running(_)) {
-            match site.link().ari.recordings().stop(&self.name).await {
+            let link = site.link();
+            let recordings = link.ari.recordings();
+            let asked = if keep { recordings.stop(&self.name).await } else { recordings.cancel(&self.name).await };
+            match asked {
                 Ok(()) => {}
                 Err(error) if error.is_gone() => self.verify(site).await,
                 Err(error) => return Err(error),
@@ -259,11 +273,35 @@ impl Core {
     }
 
     /// Begins a recording. One of this name that is there already is taken up.
-    async fn start_recording(self: &Arc<Self>, request: &RecordRequest) -> Result<Arc<RecordingCore>, CallError> {
+    pub(super) async fn start_recording(
+        self: &Arc<Self>,
+        request: &RecordRequest,
+    ) -> Result<Arc<RecordingCore>, CallError> {
         let recording = RecordingCore::new(request.name.clone());
-        let (channel, ours, wire) = (Arc::clone(&self.channel), Arc::clone(&recording), request.to_wire());
+        self.command(self.begin_recording(request, &recording)).await?;
+        self.step(Step::Recording { name: request.name.clone() });
+        Ok(recording)
+    }
+
+    /// Asks for a recording that begins when the one that runs has ended: with its next sample.
+    pub(super) async fn queue_recording(
+        self: &Arc<Self>,
+        request: &RecordRequest,
+    ) -> Result<Arc<RecordingCore>, CallError> {
+        let recording = RecordingCore::new(request.name.clone());
+        self.command_while_playing(self.begin_recording(request, &recording)).await?;
+        Ok(recording)
+    }
+
+    /// The request that begins a recording; it is registered when the request is made.
+    fn begin_recording(
+        self: &Arc<Self>,
+        request: &RecordRequest,
+        recording: &Arc<RecordingCore>,
+    ) -> impl FnOnce(AriClient) -> BoxFuture<'static, Result<(), AriError>> + use<> {
+        let (channel, ours, wire) = (Arc::clone(&self.channel), Arc::clone(recording), request.to_wire());
         let core = Arc::clone(self);
-        self.command(move |ari| {
+        move |ari| {
             core.own_recording(&ours);
             async move {
                 match ari.channels().record(&channel, &wire).await {
@@ -283,15 +321,13 @@ impl Core {
                     }
                 }
             }
-        })
-        .await?;
-        self.step(Step::Recording { name: request.name.clone() });
-        Ok(recording)
+            .boxed()
+        }
     }
 
     /// Waits for the end of a recording of at most `longest`. It comes although the call is over; it does not come from a
     /// node that is lost.
-    async fn recorded(&self, recording: &RecordingCore, longest: Duration) -> Result<Progress, CallError> {
+    pub(super) async fn recorded(&self, recording: &RecordingCore, longest: Duration) -> Result<Progress, CallError> {
         let end = tokio::select! {
             biased;
             progress = recording.over() => return Ok(progress),
@@ -359,13 +395,13 @@ impl Call {
     }
 
     /// Reads the keys up to the one that ended the recording; those after it were pressed for what comes next.
-    fn ended_by(&mut self, terminate_on: TerminateOn) -> Option<char> {
+    pub(super) fn ended_by(&mut self, terminate_on: TerminateOn) -> Option<char> {
         std::iter::from_fn(|| self.waiting_digit()).find(|key| terminate_on.ends_on(*key))
     }
 }
 
 /// Completes when the node may no longer be asked.
-async fn node_lost(core: &Core) -> CallError {
+pub(super) async fn node_lost(core: &Core) -> CallError {
     let end = core.over().await;
     if end.allows_commands() {
         core.site.closed().await;

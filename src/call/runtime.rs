@@ -177,7 +177,12 @@ impl Runtime {
         self.shared.lost.add(site, &calls);
     }
 
-    fn site(&self, node: &NodeName) -> Option<Arc<Site>> {
+    /// An id that was never used.
+    pub(super) fn new_id(&self, kind: Kind) -> String {
+        self.shared.ids.next(kind)
+    }
+
+    pub(super) fn site(&self, node: &NodeName) -> Option<Arc<Site>> {
         self.sites.get(node).map(|site| Arc::clone(&site))
     }
 

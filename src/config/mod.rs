@@ -19,6 +19,7 @@ mod shutdown;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::apps::{Catalogue, Switchboard};
 use crate::directory::{DirectorySettings, TenantSettings};
@@ -32,6 +33,9 @@ pub use nodes::NodeEntry;
 pub use overrides::Override;
 pub use place::{Origin, Problem, Problems};
 pub use shutdown::ShutdownSettings;
+
+/// What stands in place of a secret.
+const REDACTED: &str = "[redacted]";
 
 /// Everything that can be set, validated by [`load`]. The sections are the modules' own settings.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -89,7 +93,11 @@ impl Config {
             .collect();
         found.extend(nodes::problems(&self.nodes));
         let prompts = Arc::new(Prompts::new(&self.media));
-        found.extend(Switchboard::problems(&Catalogue::default(), &prompts, &self.tenants));
+        let mut catalogue = Catalogue::default();
+        if self.media.recordings.is_some() {
+            catalogue = catalogue.recording_unless_called();
+        }
+        found.extend(Switchboard::problems(&catalogue, &prompts, &self.tenants));
         found
     }
 
@@ -101,7 +109,20 @@ impl Config {
 
     /// The effective settings as TOML, secrets redacted.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
-        toml::to_string_pretty(self)
+        let mut shown = self.clone();
+        for extension in shown.tenants.iter_mut().flat_map(|tenant| tenant.extensions.values_mut()) {
+            // PINs are kept in parameters of these names.
+            for (name, value) in &mut extension.parameters {
+                match value {
+                    Value::Object(table) if name == "pins" => {
+                        table.values_mut().for_each(|pin| *pin = REDACTED.into());
+                    }
+                    value if name == "pin" => *value = REDACTED.into(),
+                    _ => {}
+                }
+            }
+        }
+        toml::to_string_pretty(&shown)
     }
 }
 
@@ -109,4 +130,24 @@ impl Config {
 fn inside(refusal: Invalid, section: &str) -> Invalid {
     let named = refusal.field.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'));
     if named { refusal } else { refusal.within(section) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    #[test]
+    fn a_dump_has_no_pin() {
+        let text = r#"
+            [[tenants]]
+            name = "one"
+            domains = ["one.test"]
+            [tenants.extensions]
+            "97" = { app = "mailbox", pins = { "200" = "4711" } }
+            "600" = { app = "conference", pin = "4712" }
+        "#;
+        let config: Config = toml::from_str(text).expect("settings");
+        let shown = config.to_toml().expect("TOML");
+        assert!(shown.contains("200 = \"[redacted]\"") && !shown.contains("471"), "{shown}");
+    }
 }

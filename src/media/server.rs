@@ -60,8 +60,12 @@ async fn recording(State(served): State<Served>, Path(name): Path<String>, metho
     };
     match tokio::fs::read(&path).await {
         Ok(audio) => {
+            // One address gives one recording after the other: the tag makes a node see that.
+            let mut hasher = DefaultHasher::new();
+            path.hash(&mut hasher);
+            let tag = format!("\"{:016x}-{:x}\"", hasher.finish(), audio.len());
             let about = [(CONTENT_TYPE, "audio/wav"), (CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
-            (about, audio).into_response()
+            (about, [(ETAG, tag)], audio).into_response()
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => StatusCode::NOT_FOUND.into_response(),
         Err(error) => {

@@ -38,6 +38,9 @@ pub struct MediaSettings {
     /// Room for all recordings together, in MiB (2^20 bytes; an hour of audio takes 55): while they take more, the oldest is
     /// deleted. 0: no bound.
     pub keep_mib: u64,
+    /// Where a change of a mailbox is told: an http or https URL that takes `{"tenant", "mailbox", "new", "saved"}` by POST.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify_url: Option<Url>,
     /// Length of the pieces in which a caller is recorded and which are fetched while he speaks, in seconds: 2 to 60. When
     /// a node dies with its disk, what is lost is at most the last piece.
     pub piece_s: u32,
@@ -53,6 +56,7 @@ impl Default for MediaSettings {
             recordings: None,
             keep_days: 0,
             keep_mib: 0,
+            notify_url: None,
             piece_s: 5,
         }
     }
@@ -83,6 +87,9 @@ impl MediaSettings {
         }
         if self.keep_days > KEEP_LIMIT_DAYS {
             return Err(Invalid::new("media.keep_days", "a whole number of days from 0 to 36500", self.keep_days));
+        }
+        if let Some(url) = self.notify_url.as_ref().filter(|url| !matches!(url.scheme(), "http" | "https")) {
+            return Err(Invalid::new("media.notify_url", "an http or https URL", url));
         }
         if !(2..=60).contains(&self.piece_s) {
             return Err(Invalid::new("media.piece_s", "a whole number of seconds from 2 to 60", self.piece_s));
@@ -134,6 +141,7 @@ mod tests {
         assert_eq!(field("max_age_s = 86401"), "media.max_age_s");
         assert_eq!(field("keep_days = 36501"), "media.keep_days");
         assert_eq!(field("piece_s = 1"), "media.piece_s");
+        assert_eq!(field("notify_url = \"mailto:x@example.test\""), "media.notify_url");
         assert!(toml::from_str::<MediaSettings>("listne = \"127.0.0.1:1\"").is_err());
     }
 }

@@ -3,13 +3,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kamari::apps::{Catalogue, Switchboard};
+use kamari::apps::{Catalogue, Recorder, Switchboard};
 use kamari::call::{CallSettings, CallView, Handler, Runtime};
 use kamari::cdr::{self, Cdr, Cdrs};
 use kamari::directory::TenantSettings;
-use kamari::media::{MediaSettings, Prompts};
+use kamari::media::{Lender, MediaSettings, Prompts, Recordings};
 use kamari::pool::{self, Availability, NodeSpec, NodeStatus, Parts, Pool, RawNode};
 use kamari::telemetry::Metrics;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::support::fake_node::{FakeNode, IncomingCall, PASSWORD, USERNAME};
 use crate::{handing_on, misbehaving};
@@ -100,6 +102,26 @@ impl World {
         let prompts = Arc::new(Prompts::new(&MediaSettings::default()));
         let switchboard = Switchboard::new(catalogue, prompts, &file.tenants).expect("a good directory");
         Self::start(nodes, settings, Arc::new(switchboard)).await
+    }
+
+    /// A kamari that keeps recordings in a folder, with these tenants.
+    pub(crate) async fn recording(
+        nodes: &[FakeNode],
+        folder: &std::path::Path,
+        tenants: &str,
+    ) -> (Self, Arc<Recordings>) {
+        let media = MediaSettings { piece_s: 2, ..MediaSettings::default() };
+        let metrics = Metrics::new().expect("metrics").media;
+        let store = Arc::new(Recordings::open(folder, Arc::clone(&metrics)).expect("a good folder"));
+        let lender = Arc::new(Lender::new(Arc::clone(&store), &media, Arc::clone(&metrics)));
+        let (recorder, collector) = Recorder::new(Arc::clone(&store), lender, &media, metrics).expect("a good folder");
+        let file: File = toml::from_str(tenants).expect("TOML of tenants");
+        let catalogue = Catalogue::default().recording_by(recorder);
+        let switchboard =
+            Switchboard::new(catalogue, Arc::new(Prompts::new(&media)), &file.tenants).expect("a good directory");
+        let this = Self::serving(nodes, Arc::new(switchboard)).await;
+        tokio::spawn(collector.run(this.runtime.clone(), CancellationToken::new()));
+        (this, store)
     }
 
     /// A kamari whose calls are served by this alone.

@@ -55,12 +55,22 @@ impl Stage {
 
     /// The same behind a Kamailio of this version and with these options of its site include.
     pub(crate) fn with(nodes: u8, version: KamailioVersion, options: &[&str]) -> Self {
+        Self::configured(nodes, version, options, |_| TENANTS.to_owned())
+    }
+
+    /// The same with these settings (tenants and whatever else) in place of the usual tenants.
+    pub(crate) fn configured(
+        nodes: u8,
+        version: KamailioVersion,
+        options: &[&str],
+        settings: impl FnOnce(&Lab) -> String,
+    ) -> Self {
         let lab = Lab::start();
         let nodes: Vec<Node> = (1..=nodes).map(|n| lab.node(n)).collect();
         let kamailio = lab.kamailio(version, options);
         let declared = nodes.iter().map(|node| node.toml(100)).collect::<String>();
         let fallback = format!("[cdr]\nto = \"file:cdr.jsonl\"\n[fallback]\nrpc = [\"{}\"]\n", kamailio.rpc_url());
-        let kamari = lab.kamari(&format!("{fallback}{declared}{TENANTS}"));
+        let kamari = lab.kamari(&format!("{fallback}{declared}{}", settings(&lab)));
         let stage = Self { nodes, kamari, kamailio, lab };
         for node in &stage.nodes {
             stage.wait_for_node(&node.name(), "up");
@@ -108,5 +118,42 @@ impl Stage {
         wait_until("kamari to have no task left", SOON, || self.metric("kamari_call_tasks") == 0.0);
         wait_until("all reservations to be gone", SOON, || self.metric("kamari_node_reservations") == 0.0);
         self.lab.assert_nodes_empty();
+    }
+
+    /// No node has anything of what was recorded: no recording, no copy in a cache, and on its disk, logs and databases
+    /// included, neither a piece of this audio nor any of these words.
+    pub(crate) fn assert_no_tenant_data(&self, audio: &[u8], words: &[&str]) {
+        wait_until("everything to be fetched", SOON, || self.metric("kamari_recordings_pending") == 0.0);
+        wait_until("every copy to be forgotten", SOON, || self.metric("kamari_recordings_lent") == 0.0);
+        for node in &self.nodes {
+            let stored = node.ari("GET", "/recordings/stored").expect("a list of recordings");
+            assert_eq!(stored, serde_json::json!([]), "{} has recordings", node.name());
+            for needle in words.iter().map(|word| word.as_bytes()).chain([audio]) {
+                let found = self.files_with(node, needle);
+                let shown = String::from_utf8_lossy(&needle[..needle.len().min(20)]).into_owned();
+                assert!(found.is_empty(), "{} has {shown:?} in {found:?}", node.name());
+            }
+        }
+    }
+
+    /// The files on a node's disk that contain this.
+    pub(crate) fn files_with(&self, node: &Node, needle: &[u8]) -> Vec<std::path::PathBuf> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.lab.directory().join(node.name())];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).expect("the node's folder").flatten() {
+                let Ok(kind) = entry.file_type() else { continue };
+                if kind.is_dir() {
+                    folders.push(entry.path());
+                } else if kind.is_file() {
+                    // A file may go while it is looked at.
+                    let bytes = std::fs::read(entry.path()).unwrap_or_default();
+                    if bytes.windows(needle.len()).any(|window| window[0] == needle[0] && window == needle) {
+                        found.push(entry.path());
+                    }
+                }
+            }
+        }
+        found
     }
 }

@@ -59,8 +59,8 @@ pub struct Recordings {
 }
 
 impl Recordings {
-    /// Opens the folder, which is made if there is none, and reads what is in it. Drafts whose callers are gone with an
-    /// earlier kamari become messages. A damaged file is said in the log and left as it is.
+    /// Opens the folder, which is made if there is none, and reads what is in it. Drafts of messages, whose
+    /// callers are gone with an earlier kamari, become messages; those of greetings go. A damaged file is said in the log and left as it is.
     pub fn open(folder: &Path, metrics: Arc<MediaMetrics>) -> Result<Self, StoreError> {
         disk::make_folder(&folder.join(pending::FOLDER))?;
         disk::make_folder(&folder.join(lent::FOLDER))?;
@@ -83,6 +83,11 @@ impl Recordings {
         let (described, audible) = (stems("json"), stems("wav"));
         for stem in &described {
             match disk::read_json::<Recording>(&self.described(stem)) {
+                // Whoever recorded a greeting is gone, and did not accept it.
+                Ok(Recording { id, purpose: Purpose::Greeting { draft: true, .. }, .. }) if id.as_str() == *stem => {
+                    disk::remove(&self.described(stem))?;
+                    disk::remove(&self.audible(stem))?;
+                }
                 Ok(recording) if recording.id.as_str() == *stem && audible.contains(stem) => {
                     let accepted = recording.accepted();
                     if accepted != recording {

@@ -39,6 +39,9 @@ pub struct Pending {
     pub verdict: Verdict,
     /// What is shorter is thrown away, in milliseconds.
     pub least_ms: u64,
+    /// Numbers of the pieces that were begun, as far as they are known: it is whole when all of them came.
+    #[serde(default)]
+    pub expected: Vec<u32>,
     /// Whether it was kept already, with the pieces that there were; more may come.
     #[serde(default)]
     pub kept: bool,
@@ -90,19 +93,18 @@ impl Recordings {
         Ok(numbers)
     }
 
-    /// Makes a recording of the pieces that came so far; `whole` says whether these are all. One that was kept before gets
+    /// Makes a recording of the pieces that came so far, which is whole if these are all. One that was kept before gets
     /// its new audio, unless it was deleted meanwhile. Nothing comes of less than the least length. Blocks on the disk.
-    pub fn keep_pieces(&self, pending: &mut Pending, whole: bool) -> Result<Option<Arc<Recording>>, StoreError> {
+    pub fn keep_pieces(&self, pending: &mut Pending) -> Result<Option<Arc<Recording>>, StoreError> {
         let _turn = lock(&self.turn);
         let now = self.get(&pending.recording.id);
         if pending.kept && now.is_none() {
             return Ok(None);
         }
-        let paths: Vec<PathBuf> = self
-            .pieces(&pending.tape)?
-            .iter()
-            .map(|number| self.tape(&pending.tape, &format!("{number}.pcm")))
-            .collect();
+        let numbers = self.pieces(&pending.tape)?;
+        let whole = pending.expected.iter().all(|number| numbers.contains(number));
+        let path = |number: &u32| self.tape(&pending.tape, &format!("{number}.pcm"));
+        let paths: Vec<PathBuf> = numbers.iter().map(path).collect();
         let mut recording = now.map_or_else(|| pending.recording.clone(), |now| (*now).clone());
         (recording.bytes, recording.duration_ms) = self.write_audio(&recording.id, &paths)?;
         recording.whole = whole;

@@ -33,7 +33,7 @@ fn message(mailbox: &str) -> Purpose {
 
 fn pending(recording: Recording) -> Pending {
     let tape = format!("kamari-recording-{}", recording.id);
-    Pending { tape, verdict: Verdict::Open, least_ms: 0, kept: false, recording }
+    Pending { tape, verdict: Verdict::Open, least_ms: 0, expected: Vec::new(), kept: false, recording }
 }
 
 /// A file of so many milliseconds of this sample.
@@ -47,7 +47,7 @@ fn kept(store: &Recordings, tenant: &str, purpose: Purpose, started_ms: u64) -> 
     let mut entry = pending(recording(tenant, purpose, started_ms));
     store.put_pending(&entry).expect("written");
     store.put_piece(&entry.tape, 0, &file(1_000, 7)).expect("written");
-    let kept = store.keep_pieces(&mut entry, true).expect("written").expect("long enough");
+    let kept = store.keep_pieces(&mut entry).expect("written").expect("long enough");
     store.settle(&entry.tape).expect("settled");
     store.accept(&kept.id).expect("accepted")
 }
@@ -61,7 +61,7 @@ fn pieces_become_a_recording_in_their_order_and_survive_a_restart() {
     for (number, sample) in [(1, 2), (0, 1), (10, 3)] {
         store.put_piece(&entry.tape, number, &file(100, sample)).expect("written");
     }
-    let kept = store.keep_pieces(&mut entry, true).expect("written").expect("a recording");
+    let kept = store.keep_pieces(&mut entry).expect("written").expect("a recording");
     assert_eq!((kept.duration_ms, kept.bytes, kept.whole), (300, 44 + 4_800, true));
     assert!(store.messages("one", "200").is_empty(), "a draft is nobody's message");
     let audio = fs::read(store.audio(&kept.id)).expect("audio");
@@ -84,20 +84,22 @@ fn a_late_piece_makes_a_recording_whole_and_keeps_what_was_said_of_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path());
     let mut entry = pending(recording("one", message("200"), 5));
+    entry.expected = vec![0, 1];
     store.put_pending(&entry).expect("written");
     store.put_piece(&entry.tape, 0, &file(100, 1)).expect("written");
-    let kept = store.keep_pieces(&mut entry, false).expect("written").expect("a recording");
+    let kept = store.keep_pieces(&mut entry).expect("written").expect("a recording");
+    assert!(!kept.whole);
     store.accept(&kept.id).expect("accepted");
     store.mark(&kept.id, MessageState::Saved).expect("marked");
 
     let store = open(folder.path());
     let mut entry = store.pending().expect("read").remove(0);
     store.put_piece(&entry.tape, 1, &file(100, 2)).expect("written");
-    let whole = store.keep_pieces(&mut entry, true).expect("written").expect("a recording");
+    let whole = store.keep_pieces(&mut entry).expect("written").expect("a recording");
     assert_eq!((whole.duration_ms, whole.whole, whole.state()), (200, true, Some(MessageState::Saved)));
     // Once deleted, it does not come back with another late piece.
     assert!(store.delete(&whole.id).expect("deleted"));
-    assert!(store.keep_pieces(&mut entry, true).expect("fine").is_none());
+    assert!(store.keep_pieces(&mut entry).expect("fine").is_none());
     assert!(store.get(&whole.id).is_none());
 }
 
@@ -109,7 +111,7 @@ fn what_is_too_short_leaves_nothing() {
     entry.least_ms = 1_000;
     store.put_pending(&entry).expect("written");
     store.put_piece(&entry.tape, 0, &file(999, 1)).expect("written");
-    assert!(store.keep_pieces(&mut entry, true).expect("fine").is_none());
+    assert!(store.keep_pieces(&mut entry).expect("fine").is_none());
     store.settle(&entry.tape).expect("settled");
     let left: Vec<_> = fs::read_dir(folder.path()).expect("read").map(|entry| entry.expect("read").path()).collect();
     assert!(left.iter().all(|path| path.is_dir()), "{left:?}");
@@ -190,7 +192,7 @@ fn changes_of_mailboxes_are_told_and_drafts_are_not() {
     let mut entry = pending(recording("one", message("200"), 5));
     store.put_pending(&entry).expect("written");
     store.put_piece(&entry.tape, 0, &file(100, 1)).expect("written");
-    let draft = store.keep_pieces(&mut entry, true).expect("written").expect("a recording");
+    let draft = store.keep_pieces(&mut entry).expect("written").expect("a recording");
     assert!(changes.try_recv().is_err());
     store.accept(&draft.id).expect("accepted");
     let told = changes.try_recv().expect("told");

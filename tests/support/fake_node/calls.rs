@@ -228,7 +228,7 @@ pub(crate) fn hang_up(shared: &Arc<Shared>, id: &str, request: Map<String, serde
     }
     state.emit_channel(id, "ChannelHangupRequest", request);
     let target = Target::Channel(id.to_owned());
-    recordings::finish_of(&mut state, &target, |_| true);
+    recordings::finish_all(&mut state, &target);
     playbacks::fail_all(&mut state, &target);
     if let Some(bridge) = bridge {
         super::bridges::leave(&mut state, &bridge, id);

@@ -12,8 +12,14 @@ use super::routes::Node;
 use super::state::{Recording, State, Target, object};
 use super::{Shared, bridges, channels};
 
-/// A WAV file of no samples: RIFF, 8 kHz, 16 bits, mono.
-const WAV: &[u8] = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\0\0\0\0";
+/// A WAV file of silence: 8 kHz, 16 bits, mono.
+fn wav(length: Duration) -> Vec<u8> {
+    let bytes = length.as_millis() as u32 * 16;
+    let mut file = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data".to_vec();
+    file.extend_from_slice(&bytes.to_le_bytes());
+    file.resize(44 + bytes as usize, 0);
+    file
+}
 
 fn find<'a>(state: &'a mut State, name: &str) -> Result<&'a mut Recording, Refusal> {
     state.recordings.get_mut(name).ok_or_else(|| refuse(404, "Recording not found"))
@@ -42,31 +48,58 @@ fn record(shared: &Arc<Shared>, target: Target, app: String, params: &Params) ->
         return Err(refuse(409, &format!("Recording '{name}' already exists and can not be overwritten")));
     }
     let number = |name: &str| params.get(name).and_then(|text| text.parse().ok()).unwrap_or(0);
-    let mut recording = Recording {
+    let recording = Recording {
         name: name.clone(),
         format,
         target,
         state: "queued",
         app,
         began: Instant::now(),
+        order: state.next(),
         ends_on_silence: number("maxSilenceSeconds") > 0,
         terminate_on: params.get("terminateOn").unwrap_or_else(|| "none".to_owned()),
     };
     let body = recording.json();
-    recording.state = "recording";
+    let target = recording.target.clone();
     state.recordings.insert(name.clone(), recording);
-    tell(&mut state, &name, "RecordingStarted");
+    begin_next(&mut state, &target);
     drop(state);
     let longest = number("maxDurationSeconds");
     if longest > 0 {
-        let shared = Arc::clone(shared);
-        tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_secs(longest)).await;
-            finish(&mut shared.lock(), &name);
-            shared.changed.notify_waiters();
-        });
+        tokio::spawn(end_after(Arc::clone(shared), name, Duration::from_secs(longest)));
     }
     created(body)
+}
+
+/// Ends a recording when it has run for so long; it may have to wait for its turn first.
+async fn end_after(shared: Arc<Shared>, name: String, longest: Duration) {
+    loop {
+        let changed = shared.changed.notified();
+        tokio::pin!(changed);
+        changed.as_mut().enable();
+        match shared.lock().recordings.get(&name).map(|recording| recording.state) {
+            None => return,
+            Some("recording") => break,
+            Some(_) => {}
+        }
+        changed.await;
+    }
+    tokio::time::sleep(longest).await;
+    finish(&mut shared.lock(), &name);
+    shared.changed.notify_waiters();
+}
+
+/// Of a channel's or bridge's recordings one runs; the others wait for its end, as on a real node.
+fn begin_next(state: &mut State, target: &Target) {
+    let own = |recording: &&mut Recording| recording.target == *target;
+    if state.recordings.values_mut().filter(own).any(|recording| recording.state == "recording") {
+        return;
+    }
+    let next = state.recordings.values_mut().filter(own).min_by_key(|recording| recording.order);
+    let Some(recording) = next else { return };
+    (recording.state, recording.began) = ("recording", Instant::now());
+    let name = recording.name.clone();
+    tell(state, &name, "RecordingStarted");
 }
 
 fn tell(state: &mut State, name: &str, kind: &str) {
@@ -75,22 +108,28 @@ fn tell(state: &mut State, name: &str, kind: &str) {
     state.emit(&app, kind, fields);
 }
 
-/// Ends and stores the recordings of a target that are so.
-pub(crate) fn finish_of(state: &mut State, target: &Target, which: impl Fn(&Recording) -> bool) {
-    let of_target = |recording: &&Recording| recording.target == *target && which(recording);
-    let ended: Vec<_> = state.recordings.values().filter(of_target).map(|recording| recording.name.clone()).collect();
-    for name in ended {
-        finish(state, &name);
-    }
+/// Ends and stores the recording of a target that runs, if it is so; says whether it was.
+pub(crate) fn finish_of(state: &mut State, target: &Target, which: impl Fn(&Recording) -> bool) -> bool {
+    let running = state.recordings.values().find(|one| one.target == *target && one.state == "recording");
+    let Some(name) = running.filter(|one| which(one)).map(|one| one.name.clone()) else { return false };
+    finish(state, &name);
+    true
 }
 
-/// Ends and stores a recording, if it runs.
+/// The target is gone: every recording of it ends, those that wait for their turn with nothing in them.
+pub(crate) fn finish_all(state: &mut State, target: &Target) {
+    while finish_of(state, target, |_| true) {}
+}
+
+/// Ends and stores a recording, if it runs. One that waits for its turn does not hear of it.
 fn finish(state: &mut State, name: &str) {
-    let Some(recording) = state.recordings.get_mut(name) else { return };
+    let Some(recording) = state.recordings.get_mut(name).filter(|one| one.state == "recording") else { return };
     recording.state = "done";
     tell(state, name, "RecordingFinished");
     if let Some(recording) = state.recordings.remove(name) {
+        state.lengths.insert(recording.name.clone(), recording.began.elapsed());
         state.stored.insert(recording.name, recording.format);
+        begin_next(state, &recording.target);
     }
 }
 
@@ -109,9 +148,14 @@ pub(crate) async fn stop(Extract(shared): Node, Path(name): Path<String>) -> Rep
 
 pub(crate) async fn cancel(Extract(shared): Node, Path(name): Path<String>) -> Reply {
     let mut state = shared.lock();
-    find(&mut state, &name)?.state = "canceled";
-    tell(&mut state, &name, "RecordingFinished");
-    state.recordings.remove(&name);
+    let recording = find(&mut state, &name)?;
+    if recording.state == "recording" {
+        recording.state = "canceled";
+        let target = recording.target.clone();
+        tell(&mut state, &name, "RecordingFinished");
+        state.recordings.remove(&name);
+        begin_next(&mut state, &target);
+    }
     drop(state);
     shared.changed.notify_waiters();
     done()
@@ -144,8 +188,10 @@ pub(crate) async fn delete_stored(Extract(shared): Node, Path(name): Path<String
 }
 
 pub(crate) async fn file(Extract(shared): Node, Path(name): Path<String>) -> Reply {
-    if shared.lock().stored.contains_key(&name) {
-        Ok(([("content-type", "audio/wav")], WAV).into_response())
+    let state = shared.lock();
+    if state.stored.contains_key(&name) {
+        let length = state.lengths.get(&name).copied().unwrap_or_default();
+        Ok(([("content-type", "audio/wav")], wav(length)).into_response())
     } else {
         Err(refuse(404, "Recording not found"))
     }

@@ -86,6 +86,8 @@ pub(crate) struct Recording {
     pub state: &'static str,
     pub app: String,
     pub began: Instant,
+    /// Which was asked for first.
+    pub order: u64,
     /// Whether it ends on silence; only then is silence measured.
     pub ends_on_silence: bool,
     /// `none`, `any`, `*` or `#`.
@@ -115,6 +117,8 @@ pub(crate) struct State {
     pub playbacks: BTreeMap<String, Playback>,
     pub recordings: BTreeMap<String, Recording>,
     pub stored: BTreeMap<String, String>,
+    /// How long the stored recordings are.
+    pub lengths: BTreeMap<String, std::time::Duration>,
     pub globals: BTreeMap<String, String>,
     /// Event sockets by application.
     pub sessions: BTreeMap<String, UnboundedSender<String>>,
@@ -144,6 +148,7 @@ impl State {
             playbacks: BTreeMap::new(),
             recordings: BTreeMap::new(),
             stored: BTreeMap::new(),
+            lengths: BTreeMap::new(),
             globals: BTreeMap::new(),
             sessions: BTreeMap::new(),
             disallowed: BTreeMap::new(),
