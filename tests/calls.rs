@@ -20,6 +20,8 @@ mod misbehaving;
 mod records;
 #[path = "calls/restart.rs"]
 mod restart;
+#[path = "calls/rooms.rs"]
+mod rooms;
 mod support;
 #[path = "calls/voicemail.rs"]
 mod voicemail;

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{calls, events, health, mailboxes, nodes, recordings, tenants};
+use super::{calls, events, health, mailboxes, nodes, recordings, rooms, tenants};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -32,6 +32,14 @@ use super::{calls, events, health, mailboxes, nodes, recordings, tenants};
         tenants::put,
         tenants::remove,
         tenants::reload,
+        rooms::list,
+        rooms::show,
+        rooms::end,
+        rooms::lock,
+        rooms::unlock,
+        rooms::mute,
+        rooms::unmute,
+        rooms::kick,
         events::events,
         recordings::list,
         recordings::show,

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use super::problem::Problem;
 use super::state::ApiState;
-use super::{calls, events, guard, health, mailboxes, nodes, openapi, recordings, tenants};
+use super::{calls, events, guard, health, mailboxes, nodes, openapi, recordings, rooms, tenants};
 use crate::dashboard;
 
 /// All paths of the API.
@@ -36,6 +36,13 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/tenants", get(tenants::list).post(tenants::add))
         .route("/v1/tenants/{name}", get(tenants::show).put(tenants::put).delete(tenants::remove))
         .route("/v1/directory/reload", post(tenants::reload))
+        .route("/v1/rooms", get(rooms::list))
+        .route("/v1/rooms/{tenant}/{name}", get(rooms::show).delete(rooms::end))
+        .route("/v1/rooms/{tenant}/{name}/lock", post(rooms::lock))
+        .route("/v1/rooms/{tenant}/{name}/unlock", post(rooms::unlock))
+        .route("/v1/rooms/{tenant}/{name}/members/{id}/mute", post(rooms::mute))
+        .route("/v1/rooms/{tenant}/{name}/members/{id}/unmute", post(rooms::unmute))
+        .route("/v1/rooms/{tenant}/{name}/members/{id}/kick", post(rooms::kick))
         .route("/v1/events", get(events::events))
         .route("/v1/recordings", get(recordings::list))
         .route("/v1/recordings/{id}", get(recordings::show).delete(recordings::delete))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::error::CallError;
+use super::room::SavedSeat;
 use super::saved::{self, Saved, Ties};
 use crate::ari::AriError;
 use crate::ari::rest::bridges::{AddChannel, CreateBridge};
@@ -95,11 +96,12 @@ impl Core {
         self.store(&saved).await
     }
 
-    /// Saves the objects of the room that the call is in, beside what the app saved.
-    pub(super) async fn save_room(&self, objects: &[&str]) -> Result<(), CallError> {
+    /// Saves the objects of the room that the call is in, and what it is there, beside what the app saved.
+    pub(super) async fn save_seat(&self, objects: &[&str], seat: SavedSeat) -> Result<(), CallError> {
         let saved = {
             let mut state = self.state();
             state.room = objects.iter().map(|&id| id.to_owned()).collect();
+            state.seat = Some(seat);
             self.to_save(&state)?
         };
         self.store(&saved).await
@@ -113,6 +115,11 @@ impl Core {
             saved_as(self.app().unwrap_or_default(), &state).after(self.past())
         };
         self.store(&saved).await
+    }
+
+    /// What was saved last of what the call is in its room.
+    pub(super) fn seat(&self) -> SavedSeat {
+        self.state().seat.unwrap_or_default()
     }
 
     /// Ids of objects that this call claims by what is saved on its channel.
@@ -152,7 +159,7 @@ impl Core {
 fn saved_as(app: &str, state: &State) -> Saved {
     let mut saved = Saved::new(app, state.objects.clone(), state.room.clone(), state.data.clone());
     saved.ties.clone_from(&state.ties);
-    saved.handed_on(state.extension.clone(), state.hops)
+    saved.handed_on(state.extension.clone(), state.hops).seated(state.seat)
 }
 
 /// What puts channels into a bridge. Who is in it is not told to the phones: Asterisk would re-INVITE every one of them
@@ -167,6 +174,7 @@ pub(super) struct State {
     pub(super) data: serde_json::Value,
     pub(super) objects: Vec<String>,
     pub(super) room: Vec<String>,
+    pub(super) seat: Option<SavedSeat>,
     /// The number that the call was handed on to last.
     pub(super) extension: Option<String>,
     /// How often it was handed on.

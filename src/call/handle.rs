@@ -16,7 +16,7 @@ use super::dial::{self, DialRequest, Dialled, DialledLeg, Pair};
 use super::error::CallError;
 use super::ids::Kind;
 use super::playback::{Playback, PlaybackCore};
-use super::room::{RoomKey, RoomSettings};
+use super::room::{Joined, Role, RoomKey, RoomSettings, SavedSeat};
 use super::saved::Saved;
 use super::site::{Leg, LegPhase, Target};
 use super::view::{End, Step};
@@ -283,10 +283,26 @@ impl Call {
 
     /// Joins the caller to a room: whoever is in it hears everyone else. The call leaves when it is over, or with
     /// [`Call::leave_rooms`]. A call that was in this room before kamari was restarted stays in it, without a sound.
-    pub async fn join(&self, room: &RoomKey, settings: &RoomSettings) -> Result<(), CallError> {
+    ///
+    /// A room that waits for a moderator keeps the caller waiting here, with the room's music. One that is locked or full
+    /// does not let him in, which is `Ok`: see [`Joined`].
+    pub async fn join(&self, room: &RoomKey, settings: &RoomSettings) -> Result<Joined, CallError> {
+        self.join_as(room, settings, self.saved_role().unwrap_or_default()).await
+    }
+
+    /// [`Call::join`] in a role.
+    pub async fn join_as(&self, room: &RoomKey, settings: &RoomSettings, role: Role) -> Result<Joined, CallError> {
         let rooms = Arc::clone(&self.core.shared.rooms);
-        let objects = self.saved.as_ref().map(|saved| saved.room.clone()).unwrap_or_default();
-        self.step(rooms.join(&self.core, room, settings, objects)).await
+        let saved = self.saved.as_ref();
+        let objects = saved.map(|saved| saved.room.clone()).unwrap_or_default();
+        let seat = saved.and_then(|saved| saved.seat).unwrap_or_default();
+        self.step(rooms.join(&self.core, room, settings, SavedSeat { role, ..seat }, objects)).await
+    }
+
+    /// What the call was in its room before kamari was restarted: whoever was let in need not be asked again. Nothing on a
+    /// fresh call.
+    pub fn saved_role(&self) -> Option<Role> {
+        self.saved.as_ref()?.seat.map(|seat| seat.role)
     }
 
     /// Leaves every room that the call is in.
@@ -378,6 +394,7 @@ impl Call {
         {
             let mut state = self.core.state();
             (state.extension, state.hops) = (saved.extension.clone(), saved.hops);
+            state.seat = saved.seat;
             state.found = saved.claims();
             state.ties.clone_from(&saved.ties);
         }

@@ -59,7 +59,7 @@ pub use handler::Handler;
 pub use ids::Kind;
 pub use playback::Playback;
 pub use recording::{RecordRequest, Recorded, TerminateOn};
-pub use room::{RoomKey, RoomSettings};
+pub use room::{Joined, MemberView, OrderError, Out, Role, RoomKey, RoomOrder, RoomSettings, RoomView, Seat, Who};
 pub use runtime::Runtime;
 pub use settings::CallSettings;
 pub use tape::{Piece, TapeEnd, TapeRequest};

@@ -21,7 +21,7 @@ use super::ids::{Ids, Kind};
 use super::janitor;
 use super::line::{Line, Refer};
 use super::origin::Origin;
-use super::room::{Expected, Rooms, TOKEN_PREFIX};
+use super::room::{Expected, OrderError, RoomKey, RoomOrder, RoomView, Rooms, TOKEN_PREFIX};
 use super::settings::CallSettings;
 use super::site::{LegPhase, Site, Target};
 use super::view::{CallEvent, CallView, End, Step};
@@ -138,6 +138,21 @@ impl Runtime {
             core.end_with(End::Operator);
         })
         .is_some()
+    }
+
+    /// Every room that is open, in no order.
+    pub fn rooms(&self) -> Vec<RoomView> {
+        self.shared.rooms.views()
+    }
+
+    /// One room; nothing if it is not open.
+    pub fn room(&self, room: &RoomKey) -> Option<RoomView> {
+        self.shared.rooms.view(room)
+    }
+
+    /// Has a room do something; complete when it is done.
+    pub async fn order_room(&self, room: &RoomKey, order: RoomOrder) -> Result<(), OrderError> {
+        self.shared.rooms.order(room, order).await
     }
 
     /// Every change of every call from now on. A reader that is too slow misses the oldest and is told how many.

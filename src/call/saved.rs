@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::cdr::Past;
 use super::dial::Pair;
 use super::onward::Onward;
+use super::room::SavedSeat;
 
 /// The channel variable.
 pub(super) const VARIABLE: &str = "KAMARI_STATE";
@@ -45,6 +46,9 @@ pub(super) struct Saved {
     /// What it has to do with others.
     #[serde(flatten)]
     pub(super) ties: Ties,
+    /// What the call is in that room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) seat: Option<SavedSeat>,
     /// The app's own facts.
     pub(super) data: serde_json::Value,
 }
@@ -73,6 +77,7 @@ impl Saved {
             objects,
             room,
             past: None,
+            seat: None,
             ties: Ties::default(),
             data,
         }
@@ -89,6 +94,13 @@ impl Saved {
     #[must_use]
     pub(super) fn after(mut self, past: Past) -> Self {
         self.past = Some(past);
+        self
+    }
+
+    /// The same state of a call that has a place in a room.
+    #[must_use]
+    pub(super) fn seated(mut self, seat: Option<SavedSeat>) -> Self {
+        self.seat = seat;
         self
     }
 

@@ -1,7 +1,7 @@
 //! The contract with whoever runs the calls: one link a node, and its events in order.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::time::Instant;
 
@@ -55,12 +55,30 @@ pub struct NodeLink {
     pub generation: u64,
     pub(super) commands: Arc<AtomicBool>,
     pub(super) taken_over: Arc<AtomicBool>,
+    pub(super) stress: Stress,
+}
+
+/// How near its limit a node is, as the registry last said it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stress(Arc<AtomicU64>);
+
+impl Stress {
+    pub(super) fn set(&self, stress: f64) {
+        self.0.store(stress.to_bits(), Ordering::Relaxed);
+    }
 }
 
 impl NodeLink {
     /// A link outside any pool, for tests of what commands nodes.
     pub fn standalone(name: NodeName, sip: SipUri, ari: AriClient) -> Self {
-        Self { name, sip, ari, generation: 1, commands: Arc::new(AtomicBool::new(true)), taken_over: Arc::default() }
+        let (commands, taken_over) = (Arc::new(AtomicBool::new(true)), Arc::default());
+        Self { name, sip, ari, generation: 1, commands, taken_over, stress: Stress::default() }
+    }
+
+    /// How near its limit the node is, by the balance code: 0 idle, 1 full. Follows the load within a tick of the registry.
+    /// What must choose among nodes that are given (where a room has members) chooses by this, as lookups do.
+    pub fn stress(&self) -> f64 {
+        f64::from_bits(self.stress.0.load(Ordering::Relaxed))
     }
 
     /// Whether kamari may command this node: false from the moment that another controller took its application over,

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::calls::{Calls, Difference, Promised};
-use super::link::{NodeLink, NodeListener, PROBE_PREFIX};
+use super::link::{NodeLink, NodeListener, PROBE_PREFIX, Stress};
 use super::observer::NodeObserver;
 use super::panel::Panel;
 use super::probe::{self, Probe};
@@ -78,6 +78,7 @@ pub(super) struct Handle {
     stop: CancellationToken,
     take_back: mpsc::Sender<()>,
     commands: Arc<AtomicBool>,
+    stress: Stress,
 }
 
 impl Handle {
@@ -85,6 +86,11 @@ impl Handle {
     pub(super) fn take_back(&self) {
         // A full queue holds the same wish already; a closed one is a monitor that is ending.
         let _ = self.take_back.try_send(());
+    }
+
+    /// Says how near its limit the node is, to those who command it.
+    pub(super) fn stress_is(&self, stress: f64) {
+        self.stress.set(stress);
     }
 
     /// Whether kamari commands the node.
@@ -157,7 +163,13 @@ impl Monitor {
     pub(super) fn new(id: u64, link: NodeLink, observer: Arc<NodeObserver>, world: World) -> (Self, Handle) {
         let (take_back, orders) = mpsc::channel(1);
         let stop = CancellationToken::new();
-        let handle = Handle { id, stop: stop.clone(), take_back, commands: Arc::clone(&link.commands) };
+        let handle = Handle {
+            id,
+            stop: stop.clone(),
+            take_back,
+            commands: Arc::clone(&link.commands),
+            stress: link.stress.clone(),
+        };
         let checks = link.ari.with_deadline(world.settings.check_timeout());
         let take_back_after = world.settings.take_back_after();
         let monitor = Self {

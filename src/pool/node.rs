@@ -126,6 +126,9 @@ impl Node {
         self.metrics.foreign.set(i64::from(view.load.foreign));
         self.metrics.capacity.set(f64::from(view.capacity));
         self.metrics.stress.set(view.stress);
+        if let Some(monitor) = &self.monitor {
+            monitor.stress_is(view.stress);
+        }
     }
 
     pub(super) fn status(&self, balancer: &Balancer, scores: &Scores, now: Duration) -> NodeStatus {

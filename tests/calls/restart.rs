@@ -180,7 +180,7 @@ async fn a_node_that_restarts_ends_its_calls_and_no_others() {
     world.nothing_left(&nodes).await;
 }
 
-fn slow_media() -> crate::support::fake_node::Behaviour {
+pub(crate) fn slow_media() -> crate::support::fake_node::Behaviour {
     crate::support::fake_node::Behaviour {
         play: std::time::Duration::from_millis(700),
         ..crate::support::fake_node::Behaviour::default()

@@ -26,6 +26,9 @@ const TENANTS: &str = r#"
     [tenants.extensions]
     "600" = { app = "conference", room = "main" }
     "601" = { app = "conference", alone = [] }
+    "closed" = { app = "conference", pin = "12", moderator_pin = "4711" }
+    "led" = { app = "conference", moderator_pin = "4711", wait_for_moderator = true, end_with_moderator = true }
+    "open" = { app = "conference", moderator_pin = "4711", max_members = 4 }
     "700" = { app = "echo" }
     "800" = { app = "playback", prompts = ["hello", "beep"] }
     "810" = { app = "playback", prompts = "hello", then = "700" }

@@ -130,7 +130,7 @@ pub(in crate::call) async fn enter_room(
     objects: Vec<String>,
 ) -> Result<(), CallError> {
     let settings = RoomSettings { pair: true, ..RoomSettings::default() };
-    core.shared.rooms.join(core, &RoomKey::new(tenant, room), &settings, objects).await?;
+    core.shared.rooms.join(core, &RoomKey::new(tenant, room), &settings, core.seat(), objects).await?;
     Err(CallError::HungUp(core.over().await))
 }
 

@@ -8,9 +8,9 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::super::bridges::Entered;
@@ -21,25 +21,32 @@ use super::super::handler::remove_bridge;
 use super::super::ids::Kind;
 use super::super::runtime::Shared;
 use super::super::site::Site;
-use super::super::view::{End, Step};
+use super::super::view::{End, Step, unix_ms};
 use super::branch::Branch;
+use super::member::{Joined, Member, Role, SavedSeat, Seat};
 use super::relay::Relay;
+use super::view::RoomView;
+use super::waiting::{Waiting, heard_all};
 use super::{Command, RoomKey, RoomSettings};
 
 /// How often the waiting music's list is put into one playback: long enough that music goes on while kamari is restarted.
-const MUSIC_REPEATS: usize = 8;
+pub(super) const MUSIC_REPEATS: usize = 8;
 
 /// How long one of a pair waits for the other: both were told at the same moment, or found after a restart of kamari.
 const PAIR_WAIT: Duration = Duration::from_secs(10);
 
 /// One room.
 pub(super) struct Actor {
-    shared: Arc<Shared>,
-    key: RoomKey,
-    settings: RoomSettings,
+    pub(super) shared: Arc<Shared>,
+    pub(super) key: RoomKey,
+    pub(super) settings: RoomSettings,
     room: mpsc::WeakSender<Command>,
     commands: mpsc::Receiver<Command>,
-    branches: Vec<Branch>,
+    pub(super) branches: Vec<Branch>,
+    pub(super) waiting: Vec<Waiting>,
+    pub(super) locked: bool,
+    joined: u64,
+    shown: watch::Sender<RoomView>,
     /// When one of a pair has waited for the other long enough.
     pair_deadline: Option<Instant>,
 }
@@ -51,8 +58,33 @@ impl Actor {
         settings: RoomSettings,
         room: mpsc::WeakSender<Command>,
         commands: mpsc::Receiver<Command>,
-    ) -> Self {
-        Self { shared, key, settings, room, commands, branches: Vec::new(), pair_deadline: None }
+    ) -> (Self, watch::Receiver<RoomView>) {
+        let empty = RoomView {
+            tenant: Arc::clone(&key.tenant),
+            name: Arc::clone(&key.name),
+            home: None,
+            nodes: Vec::new(),
+            locked: false,
+            recording: None,
+            members: Vec::new(),
+            waiting: 0,
+        };
+        let (shown, view) = watch::channel(empty);
+        let (branches, waiting) = (Vec::new(), Vec::new());
+        let actor = Self {
+            shared,
+            key,
+            settings,
+            room,
+            commands,
+            branches,
+            waiting,
+            locked: false,
+            joined: 0,
+            shown,
+            pair_deadline: None,
+        };
+        (actor, view)
     }
 
     /// Serves the room until it is empty.
@@ -73,8 +105,10 @@ impl Actor {
                         self.mood().await;
                     }
                 }
+                () = heard_all(&self.waiting) => self.go_on_waiting().await,
             }
-            if self.branches.is_empty() {
+            self.shown.send_replace(self.view());
+            if self.branches.is_empty() && self.waiting.is_empty() {
                 break;
             }
         }
@@ -85,16 +119,39 @@ impl Actor {
 
     async fn obey(&mut self, command: Command) {
         match command {
-            Command::Join { core, objects, done } => {
-                let joined = self.join(&core, &objects).await;
-                self.close_empty(None).await;
-                self.connect(None).await;
+            Command::Join { core, seat, objects, done } => {
+                let was_in = objects.iter().any(|id| Kind::of(id) == Some(Kind::Bridge));
+                if !was_in && self.must_wait(seat.role) {
+                    return self.wait(core, &objects, done).await;
+                }
+                let joined = if was_in { None } else { self.refusal(seat.role) };
+                let joined = match joined {
+                    Some(refused) => Ok(refused),
+                    None => self.join(&core, &objects, seat).await,
+                };
                 // Whoever waited may have gone; the call's clean-up leaves.
                 let _ = done.send(joined);
+                if self.has_moderator() {
+                    self.begin().await;
+                }
+                self.close_empty(None).await;
+                self.connect(None).await;
             }
             Command::Leave { call, done } => {
+                self.waiting.retain(|waiting| waiting.core.id != call);
+                let led = self.has_moderator();
                 self.leave(&call).await;
+                if led && self.settings.ends_with_moderator && !self.has_moderator() {
+                    self.end().await;
+                }
                 let _ = done.send(());
+            }
+            Command::Order { order, done } => {
+                let obeyed = self.order(order).await;
+                let _ = done.send(obeyed);
+            }
+            Command::View { done } => {
+                let _ = done.send(self.view());
             }
         }
     }
@@ -104,7 +161,20 @@ impl Actor {
         self.branches.iter().map(|branch| branch.members.len()).sum()
     }
 
-    async fn join(&mut self, core: &Arc<Core>, objects: &[String]) -> Result<(), CallError> {
+    /// Why a caller who was not in is not let in.
+    fn refusal(&self, role: Role) -> Option<Joined> {
+        if self.locked && role != Role::Moderator {
+            return Some(Joined::Locked);
+        }
+        self.settings.max_members.is_some_and(|most| self.size() >= most).then_some(Joined::Full)
+    }
+
+    pub(super) async fn join(
+        &mut self,
+        core: &Arc<Core>,
+        objects: &[String],
+        seat: SavedSeat,
+    ) -> Result<Joined, CallError> {
         let was_in = objects.iter().find(|id| Kind::of(id) == Some(Kind::Bridge));
         let at = self.branch_for(core, was_in).await?;
         for id in objects.iter().filter(|id| Kind::of(id) == Some(Kind::Playback)) {
@@ -117,20 +187,28 @@ impl Actor {
         }
         let stays =
             was_in == Some(&self.branches[at].bridge) && core.bridge_holds(&self.branches[at].bridge, &[]).await?;
+        self.locked |= seat.locked;
         if !stays {
-            self.enter(core, at).await?;
+            self.enter(core, at, seat).await?;
             if let Some(old) = was_in.filter(|old| **old != self.branches[at].bridge) {
                 remove_bridge(&core.site, old).await;
             }
         }
-        self.branches[at].members.push(Arc::clone(core));
+        self.joined += 1;
+        let member = Member::new(core, seat.role, seat.muted, self.joined, unix_ms(SystemTime::now()));
+        let state = member.state.subscribe();
+        self.branches[at].members.push(member);
         self.pair_deadline = (self.settings.pair && self.size() < 2).then(|| Instant::now() + PAIR_WAIT);
         core.step(Step::Joined { bridge: self.key.to_string() });
         if self.size() > 1 && objects.is_empty() {
             self.branches[0].sound(core, &self.settings.join).await;
         }
         self.mood().await;
-        Ok(())
+        match self.room.upgrade() {
+            Some(room) => Ok(Joined::In(Seat { key: self.key.clone(), room, state })),
+            // The call that asked holds a sender: this is not to be.
+            None => Err(CallError::Misuse("the room is closed")),
+        }
     }
 
     /// The branch on the caller's node, opened if it is not there: with the bridge that he is in already, if it still exists.
@@ -149,7 +227,7 @@ impl Actor {
     async fn new_branch(&self, core: &Core) -> Result<Branch, CallError> {
         let branch = Branch::new(&core.site, self.shared.ids.next(Kind::Bridge));
         let created = async {
-            core.save_room(&[&branch.bridge]).await?;
+            core.save_seat(&[&branch.bridge], core.seat()).await?;
             branch.create(core, &self.key.to_string()).await
         };
         match created.await {
@@ -162,8 +240,8 @@ impl Actor {
     }
 
     /// Puts a caller into a branch's bridge. If somebody removed the bridge, another takes its place for all who are there.
-    async fn enter(&mut self, core: &Arc<Core>, at: usize) -> Result<(), CallError> {
-        core.save_room(&[&self.branches[at].bridge]).await?;
+    async fn enter(&mut self, core: &Arc<Core>, at: usize, seat: SavedSeat) -> Result<(), CallError> {
+        core.save_seat(&[&self.branches[at].bridge], SavedSeat { locked: self.locked, ..seat }).await?;
         if core.enter_bridge(&self.branches[at].bridge, &[]).await? == Entered::Yes {
             return Ok(());
         }
@@ -173,7 +251,7 @@ impl Actor {
         branch.close().await;
         for member in members {
             let moved = async {
-                member.save_room(&[&self.branches[at].bridge]).await?;
+                member.save_seat(&[&self.branches[at].bridge], member.core().seat()).await?;
                 member.enter_bridge(&self.branches[at].bridge, &[]).await
             };
             // A member who cannot be moved is one who is leaving.
@@ -188,7 +266,7 @@ impl Actor {
         }
     }
 
-    async fn leave(&mut self, call: &Arc<str>) {
+    pub(super) async fn leave(&mut self, call: &Arc<str>) {
         let found = self.branches.iter().enumerate().find_map(|(at, branch)| {
             branch.members.iter().position(|member| member.id == *call).map(|index| (at, index))
         });
@@ -233,8 +311,32 @@ impl Actor {
         }
     }
 
+    /// Writes to a member's channel what another kamari must know of him and of the room.
+    pub(super) async fn remember(&self, member: &Member, bridge: &str, music: Option<&str>) {
+        let seat = SavedSeat { role: member.role, muted: member.muted(), locked: self.locked };
+        let objects: Vec<&str> = std::iter::once(bridge).chain(music).collect();
+        if let Err(error) = member.save_seat(&objects, seat).await {
+            tracing::debug!(node = %member.site.name, call = %member.id, %error, "a member's seat was not saved");
+        }
+    }
+
+    /// Makes the least stressed node home when the room begins to span nodes: home mixes all and has a leg to every other
+    /// node, the others have one. While relays are up home stays where it is: to move it would cut what all hear.
+    fn choose_home(&mut self) {
+        if self.branches.len() < 2 || self.branches.iter().any(|branch| branch.relay.is_some()) {
+            return;
+        }
+        let stress = |branch: &Branch| if branch.alive() { branch.site.link().stress() } else { f64::INFINITY };
+        let least =
+            (0..self.branches.len()).min_by(|a, b| stress(&self.branches[*a]).total_cmp(&stress(&self.branches[*b])));
+        if let Some(least) = least {
+            self.branches[..=least].rotate_right(1);
+        }
+    }
+
     /// Joins every branch with the home branch; ends relays that join what is no more, those to `lost` without waiting.
     async fn connect(&mut self, lost: Option<&Arc<Site>>) {
+        self.choose_home();
         let Some(home) = self.branches.first().map(Branch::side) else { return };
         for (at, branch) in self.branches.iter_mut().enumerate() {
             let away = branch.side();
@@ -258,9 +360,9 @@ impl Actor {
             return;
         }
         let id = self.shared.ids.next(Kind::Playback);
-        let member = Arc::clone(&branch.members[0]);
+        let member = Arc::clone(branch.members[0].core());
         // Saved first: another kamari must be able to stop it.
-        if member.save_room(&[&branch.bridge, &id]).await.is_ok() {
+        if member.save_seat(&[&branch.bridge, &id], member.seat()).await.is_ok() {
             let media: Vec<String> =
                 std::iter::repeat_n(&self.settings.alone, MUSIC_REPEATS).flatten().cloned().collect();
             branch.start_music(id, &media).await;

@@ -8,6 +8,7 @@ use super::super::handler::remove_bridge;
 use super::super::ids::Kind;
 use super::super::playback::PlaybackCore;
 use super::super::site::{Site, Target};
+use super::member::Member;
 use super::relay::{Relay, Side};
 use crate::ari::AriError;
 use crate::ari::rest::bridges::Play;
@@ -17,7 +18,7 @@ use crate::ari::rest::bridges::Play;
 pub(super) struct Branch {
     pub(super) site: Arc<Site>,
     pub(super) bridge: String,
-    pub(super) members: Vec<Arc<Core>>,
+    pub(super) members: Vec<Member>,
     /// The playback of a join or leave sound.
     sound: Option<Arc<PlaybackCore>>,
     /// The playback for one who is alone.

@@ -6,20 +6,28 @@
 
 mod actor;
 mod branch;
+mod member;
+mod orders;
 mod relay;
+mod view;
+mod waiting;
 
 use std::sync::Arc;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Instrument;
 
 use super::core::Core;
 use super::error::CallError;
 use super::runtime::Shared;
 use actor::Actor;
+pub(super) use member::SavedSeat;
+pub use member::{Joined, Out, Role, Seat};
+pub use orders::{OrderError, RoomOrder, Who};
 pub(super) use relay::{Expected, TOKEN_PREFIX};
+pub use view::{MemberView, RoomView};
 
 /// Commands that may wait for a room's task; whoever sends a further one waits.
 const QUEUE: usize = 64;
@@ -44,25 +52,36 @@ impl std::fmt::Display for RoomKey {
     }
 }
 
-/// What a room plays by itself; each is a list of media, empty for nothing. Whoever opens a room decides.
+/// How a room is run, and what it plays by itself; each of these is a list of media, empty for nothing. Whoever opens a
+/// room decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RoomSettings {
     /// To all when a further caller joins.
     pub join: Vec<String>,
     /// To those who remain when a caller leaves.
     pub leave: Vec<String>,
-    /// Over and over, to a caller who is alone.
+    /// Over and over, to a caller who is alone, and to those who wait for a moderator.
     pub alone: Vec<String>,
     /// It is for two: when one has left, the other is hung up.
     pub pair: bool,
+    /// Most members; nothing for no limit.
+    pub max_members: Option<usize>,
+    /// Whether members wait, each by himself, until a moderator is in.
+    pub wait_for_moderator: bool,
+    /// Whether all are sent out when the last moderator has left.
+    pub ends_with_moderator: bool,
 }
 
 /// What a room's task is asked to do.
 enum Command {
     /// Let a caller in. `objects` are the ids that the caller's saved state names, if kamari was away meanwhile.
-    Join { core: Arc<Core>, objects: Vec<String>, done: oneshot::Sender<Result<(), CallError>> },
+    Join { core: Arc<Core>, seat: SavedSeat, objects: Vec<String>, done: oneshot::Sender<Result<Joined, CallError>> },
     /// A caller leaves, or has gone.
     Leave { call: Arc<str>, done: oneshot::Sender<()> },
+    /// Do what it is told.
+    Order { order: RoomOrder, done: oneshot::Sender<Result<(), OrderError>> },
+    /// Say how it is.
+    View { done: oneshot::Sender<RoomView> },
 }
 
 /// A caller's place in a room.
@@ -85,7 +104,14 @@ impl Membership {
 /// All rooms.
 #[derive(Debug, Default)]
 pub(super) struct Rooms {
-    rooms: DashMap<RoomKey, mpsc::Sender<Command>>,
+    rooms: DashMap<RoomKey, Room>,
+}
+
+/// A room's entry in the register.
+#[derive(Debug)]
+struct Room {
+    commands: mpsc::Sender<Command>,
+    view: watch::Receiver<RoomView>,
 }
 
 impl Rooms {
@@ -95,17 +121,21 @@ impl Rooms {
         core: &Arc<Core>,
         key: &RoomKey,
         settings: &RoomSettings,
+        seat: SavedSeat,
         objects: Vec<String>,
-    ) -> Result<(), CallError> {
+    ) -> Result<Joined, CallError> {
         loop {
             let room = self.open(&core.shared, key, settings);
             // Noted first: should this wait be dropped, the call still leaves what it may have joined.
             core.owned().memberships.push(Membership { room: room.clone(), call: Arc::clone(&core.id) });
             let (done, joined) = oneshot::channel();
-            let join = Command::Join { core: Arc::clone(core), objects: objects.clone(), done };
+            let join = Command::Join { core: Arc::clone(core), seat, objects: objects.clone(), done };
             if room.send(join).await.is_ok()
                 && let Ok(result) = joined.await
             {
+                if matches!(result, Ok(Joined::Locked | Joined::Full)) {
+                    core.owned().memberships.retain(|membership| !membership.room.same_channel(&room));
+                }
                 return result;
             }
             // The room closed while the command was on its way: the next one is another room.
@@ -115,20 +145,37 @@ impl Rooms {
 
     fn open(&self, shared: &Arc<Shared>, key: &RoomKey, settings: &RoomSettings) -> mpsc::Sender<Command> {
         match self.rooms.entry(key.clone()) {
-            Entry::Occupied(entry) if !entry.get().is_closed() => entry.get().clone(),
+            Entry::Occupied(entry) if !entry.get().commands.is_closed() => entry.get().commands.clone(),
             entry => {
                 let (room, commands) = mpsc::channel(QUEUE);
-                let actor = Actor::new(Arc::clone(shared), key.clone(), settings.clone(), room.downgrade(), commands);
+                let (actor, view) =
+                    Actor::new(Arc::clone(shared), key.clone(), settings.clone(), room.downgrade(), commands);
                 shared.spawn(actor.run().instrument(tracing::info_span!("room", room = %key)));
-                entry.insert(room).clone()
+                entry.insert(Room { commands: room.clone(), view });
+                room
             }
         }
     }
 
+    /// Every room, in no order.
+    pub(super) fn views(&self) -> Vec<RoomView> {
+        self.rooms.iter().map(|room| room.view.borrow().clone()).collect()
+    }
+
+    /// One room; nothing if it is not there.
+    pub(super) fn view(&self, key: &RoomKey) -> Option<RoomView> {
+        self.rooms.get(key).map(|room| room.view.borrow().clone())
+    }
+
+    /// Has a room do something.
+    pub(super) async fn order(&self, key: &RoomKey, order: RoomOrder) -> Result<(), OrderError> {
+        let room = self.rooms.get(key).map(|room| room.commands.clone()).ok_or(OrderError::NoSuchRoom)?;
+        member::send(&room, order).await
+    }
+
     /// Forgets a room whose task is about to end.
     fn close(&self, key: &RoomKey, room: &mpsc::WeakSender<Command>) {
-        let this =
-            |_: &RoomKey, other: &mpsc::Sender<Command>| room.upgrade().is_none_or(|room| room.same_channel(other));
+        let this = |_: &RoomKey, other: &Room| room.upgrade().is_none_or(|room| room.same_channel(&other.commands));
         self.rooms.remove_if(key, this);
     }
 }

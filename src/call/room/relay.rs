@@ -101,7 +101,12 @@ async fn keep(shared: Arc<Shared>, home: Side, away: Side, stop: CancellationTok
     let mut pause = FIRST_PAUSE;
     while !stop.is_cancelled() {
         let mut ends = Ends::new(&shared, &home, &away);
-        match ends.connect().await {
+        let connected = tokio::select! {
+            // What was asked for and is dropped here is removed below, or when it arrives and nobody expects it.
+            () = stop.cancelled() => Ok(()),
+            connected = ends.connect() => connected,
+        };
+        match connected {
             Ok(()) => {
                 pause = FIRST_PAUSE;
                 tokio::select! {
