@@ -1,7 +1,7 @@
 //! A room spans nodes: performance alone decides where each caller is, and they hear each other all the same.
 
-use crate::lab::audio::level_dbfs;
-use crate::lab::{Phone, wait_until};
+use crate::lab::audio::{RATE, find, level_dbfs, noise};
+use crate::lab::{OTHER_DOMAIN, Phone, wait_until};
 use crate::stage::{SOON, Stage};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,82 +11,277 @@ const HEARD_DBFS: f64 = -25.0;
 const SILENT_DBFS: f64 = -50.0;
 /// Long enough to measure a level, short enough to see soon that it has changed.
 const A_MOMENT: Duration = Duration::from_millis(500);
+/// How soon those who are left must hear each other again when a leg or the home node is lost.
+const BACK_WITHIN: Duration = Duration::from_secs(2);
 
+/// Three callers on one node, then three on three nodes: the same audio. Meanwhile another tenant's room of the same name
+/// and number spans the same nodes. Then a leg is lost.
 #[test]
-fn callers_on_three_nodes_hear_each_other() {
+fn callers_on_three_nodes_hear_each_other_as_on_one() {
     let stage = Stage::of(3);
     let tones = [440_u32, 620, 880];
-    let phones: Vec<Phone> = (1..)
-        .zip(tones)
-        .map(|(number, tone)| {
-            let phone = stage.lab.phone(number).tone(tone.into()).call("200");
-            wait_until("the caller to be in", SOON, || stage.calls() == usize::from(number));
-            phone
+    let others = ["node2", "node3"];
+    for node in others {
+        stage.kamari.cli(&["node", "drain", node]).expect("drained");
+    }
+    let phones = callers(&stage, 1, &tones);
+    assert_eq!(nodes_of(&stage, "example").len(), 1, "all are on one node");
+    let on_one = levels(&phones, &tones);
+    end(phones);
+    wait_until("all to be gone", SOON, || stage.calls() == 0);
+
+    for node in others {
+        stage.kamari.cli(&["node", "undrain", node]).expect("undrained");
+        wait_until("the node to be eligible", SOON, || stage.node_field(node, "eligible") == "true");
+    }
+    let phones = callers(&stage, 4, &tones);
+    assert_eq!(nodes_of(&stage, "example").len(), 3, "each is on a node of his own");
+    let strangers: Vec<Phone> = [1_100.0, 1_400.0]
+        .into_iter()
+        .zip(7..)
+        .map(|(tone, number)| {
+            stage.lab.phone(number).user(&format!("phone{number}"), OTHER_DOMAIN, "").tone(tone).call("200")
         })
         .collect();
-    let nodes: BTreeSet<_> = calls(&stage).iter().map(|call| call["node"].to_string()).collect();
-    assert_eq!(nodes.len(), 3, "each is on a node of his own: {nodes:?}");
-
-    for (phone, own) in phones.iter().zip(tones) {
-        for other in tones.iter().filter(|other| **other != own) {
-            wait_until("another's tone", SOON, || level_dbfs(&phone.listen(A_MOMENT), (*other).into()) > HEARD_DBFS);
-        }
-        let level = level_dbfs(&phone.listen(A_MOMENT), own.into());
-        assert!(level < SILENT_DBFS, "nobody hears himself: {own} Hz at {level:.1} dBFS");
-    }
-
-    // The leg between two nodes is cut: it is dialled again, and the callers stay where they are.
-    let leg = legs(&stage)[0].clone();
-    let gone = leg.clone();
-    stage.nodes.iter().find_map(|node| node.ari("DELETE", &format!("/channels/{leg}")).ok()).expect("the leg is there");
-    wait_until("another leg", SOON, || legs(&stage).len() == 2 && !legs(&stage).contains(&gone));
-    for (phone, own) in phones.iter().zip(tones) {
-        for other in tones.iter().filter(|other| **other != own) {
-            wait_until("another's tone again", SOON, || {
-                level_dbfs(&phone.listen(A_MOMENT), (*other).into()) > HEARD_DBFS
-            });
+    wait_until("all five to be in", SOON, || stage.calls() == 5 && legs(&stage).len() == 3);
+    assert_eq!(nodes_of(&stage, "other").len(), 2, "the other tenant's room spans nodes too");
+    let spread = levels(&phones, &tones);
+    for (listener, (one, three)) in on_one.iter().zip(&spread).enumerate() {
+        for (tone, (one, three)) in tones.iter().zip(one.iter().zip(three)) {
+            if *tone == tones[listener] {
+                assert!(
+                    *one < SILENT_DBFS && *three < SILENT_DBFS,
+                    "nobody hears himself: {tone} Hz at {three:.1} dBFS"
+                );
+            } else {
+                println!("{} Hz hears {tone} Hz at {one:.1} dBFS on one node, {three:.1} on three", tones[listener]);
+                assert!((one - three).abs() < 3.0, "{tone} Hz: {one:.1} dBFS on one node, {three:.1} dBFS on three");
+            }
         }
     }
+    // Legs are no members, no calls of their own, and count in the load of both their nodes.
+    let room = stage.kamari.get("/v1/rooms/example/200");
+    assert_eq!(room["members"].as_array().map(Vec::len), Some(3), "{room}");
+    let load = |node: &str| stage.node_field(node, "calls").parse::<usize>().expect("a number");
+    wait_until("the load of five calls and the six ends of three legs", SOON, || {
+        ["node1", "node2", "node3"].map(load).iter().sum::<usize>() == 11
+    });
+
+    // Nobody of one tenant hears anybody of the other.
+    let heard: Vec<_> = phones.iter().chain(&strangers).map(|phone| phone.listen(Duration::from_secs(1))).collect();
+    for samples in &heard[..3] {
+        assert!([1_100.0, 1_400.0].iter().all(|tone| level_dbfs(samples, *tone) < SILENT_DBFS), "a shared tone");
+    }
+    for (samples, other) in heard[3..].iter().zip([1_400.0, 1_100.0]) {
+        assert!(tones.iter().all(|tone| level_dbfs(samples, (*tone).into()) < SILENT_DBFS), "a shared tone");
+        assert!(level_dbfs(samples, other) > HEARD_DBFS, "the tenant's own members are heard");
+    }
+    end(strangers);
+    wait_until("the strangers to be gone", SOON, || stage.calls() == 3 && legs(&stage).len() == 2);
+
+    // A leg between two nodes is cut: it is dialled again, and the callers stay where they are.
+    let home = room["home"].as_str().expect("a home").to_owned();
+    let at_home = phone_on(&stage, &home, 4);
+    let (cut, away) = legs(&stage).into_iter().next().expect("a leg");
+    let listener = phone_on(&stage, &away, 4);
+    let before = phones[listener].recorded().len();
+    stage.nodes.iter().find_map(|node| node.ari("DELETE", &format!("/channels/{cut}")).ok()).expect("it is there");
+    wait_until("another leg", SOON, || {
+        let now = legs(&stage);
+        now.len() == 2 && now.iter().all(|(id, _)| *id != cut)
+    });
+    let tone = f64::from(tones[at_home]);
+    wait_until("the tone again", SOON, || level_dbfs(&phones[listener].listen(A_MOMENT), tone) > HEARD_DBFS);
+    let gap = longest_gap(&phones[listener].recorded()[before..], tone);
+    println!("a leg was cut: {} ms without audio", gap.as_millis());
+    assert!(gap > Duration::ZERO, "the leg carried the audio: without it there is none");
+    assert!(gap < BACK_WITHIN, "audio was away for {gap:?}");
+    levels(&phones, &tones);
     assert_eq!(stage.calls(), 3);
-    for phone in phones {
-        phone.hang_up();
-    }
+    end(phones);
     stage.assert_nothing_left();
 }
 
 #[test]
 fn the_others_stay_together_when_the_home_node_dies() {
     let stage = Stage::of(3);
-    let phones: Vec<Phone> = (1..)
-        .zip([440.0, 620.0, 880.0])
-        .map(|(number, tone)| {
-            let phone = stage.lab.phone(number).tone(tone).call("200");
-            wait_until("the caller to be in", SOON, || stage.calls() == usize::from(number));
-            phone
-        })
-        .collect();
-    wait_until("the room to be whole", SOON, || level_dbfs(&phones[1].listen(A_MOMENT), 880.0) > HEARD_DBFS);
-    // The first caller's node is the room's home.
-    let first = calls(&stage).into_iter().min_by_key(|call| call["started_ms"].as_u64()).expect("three calls");
-    let home = stage.nodes.iter().find(|node| first["node"] == node.name().as_str()).expect("one of the nodes");
+    let tones = [440_u32, 620, 880];
+    let phones = callers(&stage, 1, &tones);
+    levels(&phones, &tones);
+    let room = stage.kamari.get("/v1/rooms/example/200");
+    let home = stage.nodes.iter().find(|node| room["home"] == node.name().as_str()).expect("one of the nodes");
+    let dead = phone_on(&stage, &home.name(), 1);
+    let alive: Vec<usize> = (0..3).filter(|at| *at != dead).collect();
+    let before = alive.iter().map(|at| phones[*at].recorded().len()).collect::<Vec<_>>();
     home.kill9();
-    wait_until("the second and the third alone", SOON, || stage.calls() == 2);
-    wait_until("the second to hear the third", SOON, || level_dbfs(&phones[1].listen(A_MOMENT), 880.0) > HEARD_DBFS);
-    wait_until("the third to hear the second", SOON, || level_dbfs(&phones[2].listen(A_MOMENT), 620.0) > HEARD_DBFS);
+    wait_until("two calls alone", SOON, || stage.calls() == 2);
+    for (at, other) in [(alive[0], alive[1]), (alive[1], alive[0])] {
+        let tone = tones[other].into();
+        wait_until("the other again", SOON, || level_dbfs(&phones[at].listen(A_MOMENT), tone) > HEARD_DBFS);
+    }
+    for (index, (at, other)) in [(alive[0], alive[1]), (alive[1], alive[0])].into_iter().enumerate() {
+        let gap = longest_gap(&phones[at].recorded()[before[index]..], tones[other].into());
+        println!("the home node was killed: {} ms without audio", gap.as_millis());
+        assert!(gap > Duration::ZERO, "home carried the audio: without it there is none");
+        assert!(gap < BACK_WITHIN, "audio was away for {gap:?}");
+    }
+    end(phones);
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn twenty_members_on_three_nodes_hear_each_other() {
+    let stage = Stage::of(3);
+    // Most members are silent; six speak, and are asked what they hear.
+    let silent = stage.lab.calls("200").count(14).rate(10.0).hold(Duration::from_mins(1)).start();
+    wait_until("fourteen to be in", SOON, || stage.calls() == 14);
+    let tones = [440_u32, 530, 620, 710, 880, 1_060];
+    let phones: Vec<Phone> =
+        (1..).zip(tones).map(|(number, tone)| stage.lab.phone(number).tone(tone.into()).call("200")).collect();
+    let room = || stage.kamari.get("/v1/rooms/example/200");
+    wait_until("twenty to be in", SOON, || room()["members"].as_array().is_some_and(|members| members.len() == 20));
+    assert_eq!(room()["nodes"].as_array().map(Vec::len), Some(3));
+    let speakers: BTreeSet<_> = (1..=6).map(|number| node_of(&stage, number)).collect();
+    assert_eq!(speakers.len(), 3, "somebody speaks on every node: {speakers:?}");
+    levels(&phones, &tones);
     for phone in phones {
         phone.hang_up();
     }
+    silent.wait().assert_all_answered();
     stage.assert_nothing_left();
+}
+
+/// What a node more on the way costs in delay. Two speak noise, each on a node of his own, and two listen there. What one
+/// listener hears sooner or later than the other is twice the added delay, whenever their recordings began.
+#[test]
+fn the_delay_that_a_leg_adds_is_known() {
+    let stage = Stage::of(2);
+    let said = [noise(1, -15.0, 20.0), noise(2, -15.0, 20.0)];
+    let mut phones = Vec::new();
+    for (number, node) in (1..).zip([0, 1, 0, 1]) {
+        let other = stage.nodes[1 - node].name();
+        stage.kamari.cli(&["node", "drain", &other]).expect("drained");
+        let says = if number > 2 { said[node].clone() } else { Vec::new() };
+        phones.push(stage.lab.phone(number).says(says).call("200"));
+        assert_eq!(node_of(&stage, number), stage.nodes[node].name());
+        stage.kamari.cli(&["node", "undrain", &other]).expect("undrained");
+        wait_until("the node to be eligible", SOON, || stage.node_field(&other, "eligible") == "true");
+    }
+    phones[0].listen(Duration::from_secs(5));
+    let heard: Vec<_> = phones.drain(..2).map(|phone| phone.hang_up().samples).collect();
+    // A quarter of a second of what each said, once all had begun.
+    let at = |listener: usize, speaker: usize| {
+        let begin = if speaker == 0 { 4 * RATE as usize } else { 2 * RATE as usize };
+        let found = find(&said[speaker][begin..][..RATE as usize / 4], &heard[listener]);
+        assert!(found.likeness > 0.4, "{listener} heard {speaker}: {:.2}", found.likeness);
+        found.delay as f64 / f64::from(RATE) * 1_000.0
+    };
+    let there_and_back = (at(1, 0) - at(0, 0)) + (at(0, 1) - at(1, 1));
+    println!("a leg between nodes adds {:.1} ms one way", there_and_back / 2.0);
+    assert!(there_and_back > 0.0, "audio does not arrive before it was sent: {there_and_back}");
+    end(phones);
+    stage.assert_nothing_left();
+}
+
+/// PINs and the menu, by keys as phones send them (RFC 4733), in a room of two: bridges of two are where a node would hand
+/// audio through and keep keys to itself.
+#[test]
+fn keys_lead_a_room() {
+    let stage = Stage::of(1);
+    let room = || stage.kamari.get("/v1/rooms/example/led");
+    let mut moderator = stage.lab.phone(1).tone(440.0).call("300");
+    moderator.dtmf("4711#");
+    wait_until("the moderator to be in", SOON, || stage.open_rooms() == 1);
+    let mut member = stage.lab.phone(2).tone(620.0).call("300");
+    member.dtmf("12#");
+    wait_until("both to be in", SOON, || room()["members"].as_array().is_some_and(|members| members.len() == 2));
+    assert_eq!(room()["members"][0]["role"], "moderator");
+    wait_until("the member's tone", SOON, || level_dbfs(&moderator.listen(A_MOMENT), 620.0) > HEARD_DBFS);
+    member.dtmf("*1");
+    wait_until("him to be muted", SOON, || room()["members"][1]["muted"] == true);
+    wait_until("silence", SOON, || level_dbfs(&moderator.listen(A_MOMENT), 620.0) < SILENT_DBFS);
+    moderator.dtmf("*2");
+    wait_until("the room to be locked", SOON, || room()["locked"] == true);
+    moderator.dtmf("*3");
+    member.wait_hung_up(SOON);
+    moderator.hang_up();
+    stage.assert_nothing_left();
+}
+
+/// Callers of room 200 with these tones, phones from this number on.
+fn callers(stage: &Stage, first: u8, tones: &[u32]) -> Vec<Phone> {
+    let mut phones = Vec::new();
+    for (number, tone) in (first..).zip(tones) {
+        phones.push(stage.lab.phone(number).tone((*tone).into()).call("200"));
+        wait_until("the caller to be in", SOON, || stage.calls() == phones.len());
+    }
+    phones
+}
+
+fn end(phones: Vec<Phone>) {
+    for phone in phones {
+        phone.hang_up();
+    }
+}
+
+/// At what level each phone hears each tone, once it hears all but his own; nobody hears himself.
+fn levels(phones: &[Phone], tones: &[u32]) -> Vec<Vec<f64>> {
+    let hear = |(phone, own): (&Phone, &u32)| {
+        for other in tones.iter().filter(|other| *other != own) {
+            wait_until("another's tone", SOON, || level_dbfs(&phone.listen(A_MOMENT), (*other).into()) > HEARD_DBFS);
+        }
+        let heard = phone.listen(Duration::from_secs(1));
+        let levels: Vec<f64> = tones.iter().map(|tone| level_dbfs(&heard, (*tone).into())).collect();
+        for (tone, level) in tones.iter().zip(&levels) {
+            assert_eq!(*level > HEARD_DBFS, tone != own, "{own} Hz hears {tone} Hz at {level:.1} dBFS");
+            assert!(tone != own || *level < SILENT_DBFS, "nobody hears himself: {tone} Hz at {level:.1} dBFS");
+        }
+        levels
+    };
+    phones.iter().zip(tones).map(hear).collect()
+}
+
+/// The longest time for which a tone was not heard.
+fn longest_gap(samples: &[i16], tone: f64) -> Duration {
+    const WINDOW: usize = RATE as usize / 20;
+    let mut longest = 0;
+    let mut gap = 0;
+    for window in samples.chunks_exact(WINDOW) {
+        gap = if level_dbfs(window, tone) > HEARD_DBFS { 0 } else { gap + 1 };
+        longest = longest.max(gap);
+    }
+    Duration::from_millis(longest * 50)
 }
 
 fn calls(stage: &Stage) -> Vec<serde_json::Value> {
     stage.kamari.get("/v1/calls").as_array().expect("a list of calls").clone()
 }
 
-/// The legs between nodes, by the ids of the ends that dialled.
-fn legs(stage: &Stage) -> Vec<String> {
-    let channels = stage.nodes.iter().filter_map(|node| node.ari("GET", "/channels").ok());
-    let ids = channels.flat_map(|list| list.as_array().cloned().unwrap_or_default());
-    ids.filter_map(|channel| channel["id"].as_str().filter(|id| id.starts_with("kamari-leg-")).map(str::to_owned))
-        .collect()
+/// The nodes that a tenant's calls are on.
+fn nodes_of(stage: &Stage, tenant: &str) -> BTreeSet<String> {
+    let own = calls(stage).into_iter().filter(|call| call["tenant"] == tenant);
+    own.filter_map(|call| call["node"].as_str().map(str::to_owned)).collect()
+}
+
+/// The node that this phone's call is on.
+fn node_of(stage: &Stage, number: u8) -> String {
+    let caller = format!("phone{number}");
+    let call = calls(stage).into_iter().find(|call| call["caller"] == caller.as_str()).expect("its call");
+    call["node"].as_str().expect("a node").to_owned()
+}
+
+/// Which of three phones, numbered from `first` on, is on this node.
+fn phone_on(stage: &Stage, node: &str, first: u8) -> usize {
+    (0..3).find(|at| node_of(stage, first + at) == node).expect("a phone on every node").into()
+}
+
+/// The legs between nodes, by the ids of the ends that dialled, each with its node.
+fn legs(stage: &Stage) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for node in &stage.nodes {
+        let channels = node.ari("GET", "/channels").unwrap_or_default();
+        let ids = channels.as_array().into_iter().flatten().filter_map(|channel| channel["id"].as_str());
+        found.extend(ids.filter(|id| id.starts_with("kamari-leg-")).map(|id| (id.to_owned(), node.name())));
+    }
+    found
 }

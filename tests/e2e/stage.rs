@@ -17,6 +17,7 @@ domains = ["example.test"]
 "110" = { app = "echo" }
 "102" = { app = "music" }
 "_2XX" = { app = "conference" }
+"300" = { app = "conference", room = "led", pin = "12", moderator_pin = "4711" }
 "603" = { app = "reject", sip = 603 }
 "_30X" = { app = "dial", to = "user{number}", timeout_s = 20, busy_then = "101" }
 "320" = { app = "dial", to = ["user301", "user302"], timeout_s = 20 }
@@ -101,6 +102,11 @@ impl Stage {
     /// How many calls kamari serves now.
     pub(crate) fn calls(&self) -> usize {
         self.kamari.get("/v1/calls").as_array().expect("a list of calls").len()
+    }
+
+    /// How many rooms are open.
+    pub(crate) fn open_rooms(&self) -> usize {
+        self.kamari.get("/v1/rooms").as_array().expect("a list of rooms").len()
     }
 
     /// Value of a metric without labels, or the sum over all of its label sets.

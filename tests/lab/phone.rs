@@ -303,7 +303,7 @@ impl Phone {
     }
 
     /// What has been recorded so far. There is no file before the first packet.
-    fn recorded(&self) -> Vec<i16> {
+    pub fn recorded(&self) -> Vec<i16> {
         read_wav(&self.directory.join("heard.wav")).unwrap_or_default()
     }
 }

@@ -48,7 +48,7 @@ impl Menu {
     pub(super) async fn serve(&self, call: &mut Call, seat: &Seat, role: Role) -> Result<(), AppError> {
         let Some(key) = call.digit_within(SECOND_KEY).await? else { return Ok(()) };
         let Some(room) = seat.room().await else { return Ok(()) };
-        let sound = match meaning(key, role, call.id(), &room) {
+        let sound = match meaning(key, role, call.id(), Now::of(&room, call.id())) {
             Some(Command::Count) => format!("number:{}", room.members.len()),
             Some(Command::Order(order)) => match seat.order(order).await {
                 Ok(()) => self.done.to_string(),
@@ -68,18 +68,33 @@ impl Menu {
     }
 }
 
-/// What a key means to one who is this in a room that is so; nothing if it means nothing or is not for him.
-fn meaning(key: char, role: Role, call: &str, room: &RoomView) -> Option<Command> {
-    let own = || -> std::sync::Arc<str> { call.into() };
-    let mut others = room.members.iter().filter(|member| &*member.call != call);
-    let muted = room.members.iter().any(|member| &*member.call == call && member.muted);
+/// What is on or off already, as the caller who presses a key sees it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Now {
+    locked: bool,
+    muted: bool,
+    others_are_heard: bool,
+}
+
+impl Now {
+    fn of(room: &RoomView, call: &str) -> Self {
+        Self {
+            locked: room.locked,
+            muted: room.members.iter().any(|member| &*member.call == call && member.muted),
+            others_are_heard: room.members.iter().any(|member| &*member.call != call && !member.muted),
+        }
+    }
+}
+
+/// What a key means to the caller `call`, who is this in the room; nothing if it means nothing or is not for him.
+fn meaning(key: char, role: Role, call: &str, now: Now) -> Option<Command> {
     let order = match key {
         '9' => return Some(Command::Count),
-        '1' => RoomOrder::Mute(Who::Call(own()), !muted),
+        '1' => RoomOrder::Mute(Who::Call(call.into()), !now.muted),
         _ if role != Role::Moderator => return None,
-        '2' => RoomOrder::Lock(!room.locked),
-        '3' => RoomOrder::Kick(Who::Last(own())),
-        '4' => RoomOrder::Mute(Who::Others(own()), others.any(|member| !member.muted)),
+        '2' => RoomOrder::Lock(!now.locked),
+        '3' => RoomOrder::Kick(Who::Last(call.into())),
+        '4' => RoomOrder::Mute(Who::Others(call.into()), now.others_are_heard),
         '0' => RoomOrder::End,
         _ => return None,
     };
@@ -88,54 +103,28 @@ fn meaning(key: char, role: Role, call: &str, room: &RoomView) -> Option<Command
 
 #[cfg(test)]
 mod tests {
-    use super::{Command, meaning};
-    use crate::call::{MemberView, Role, RoomOrder, RoomView, Who};
-    use crate::pool::NodeName;
-
-    fn member(call: &str, muted: bool) -> MemberView {
-        MemberView {
-            call: call.into(),
-            caller: "".into(),
-            node: NodeName::new("n1").expect("a good name"),
-            role: Role::Member,
-            muted,
-            joined_ms: 0,
-        }
-    }
-
-    fn room(locked: bool, muted: [bool; 2]) -> RoomView {
-        RoomView {
-            tenant: "example".into(),
-            name: "main".into(),
-            home: None,
-            nodes: Vec::new(),
-            locked,
-            recording: None,
-            members: vec![member("me", muted[0]), member("other", muted[1])],
-            waiting: 0,
-        }
-    }
+    use super::{Command, Now, meaning};
+    use crate::call::{Role, RoomOrder, Who};
 
     #[test]
     fn keys_turn_things_on_and_off() {
-        let of = |key, room: &RoomView| match meaning(key, Role::Moderator, "me", room) {
+        let of = |key, now| match meaning(key, Role::Moderator, "me", now) {
             Some(Command::Order(order)) => order,
             other => panic!("{key}: {other:?}"),
         };
-        let (off, on) = (room(false, [false, false]), room(true, [true, true]));
-        assert_eq!((of('2', &off), of('2', &on)), (RoomOrder::Lock(true), RoomOrder::Lock(false)));
+        let off = Now { others_are_heard: true, ..Now::default() };
+        let on = Now { locked: true, muted: true, others_are_heard: false };
+        assert_eq!((of('2', off), of('2', on)), (RoomOrder::Lock(true), RoomOrder::Lock(false)));
         let me = |mute| RoomOrder::Mute(Who::Call("me".into()), mute);
-        assert_eq!((of('1', &off), of('1', &on)), (me(true), me(false)));
+        assert_eq!((of('1', off), of('1', on)), (me(true), me(false)));
         let others = |mute| RoomOrder::Mute(Who::Others("me".into()), mute);
-        assert_eq!((of('4', &off), of('4', &on)), (others(true), others(false)));
-        assert_eq!((of('3', &off), of('0', &off)), (RoomOrder::Kick(Who::Last("me".into())), RoomOrder::End));
+        assert_eq!((of('4', off), of('4', on)), (others(true), others(false)));
+        assert_eq!((of('3', off), of('0', off)), (RoomOrder::Kick(Who::Last("me".into())), RoomOrder::End));
     }
 
     #[test]
     fn members_have_two_keys() {
-        let room = room(false, [false, false]);
-        let keys: String =
-            "0123456789*#".chars().filter(|key| meaning(*key, Role::Member, "me", &room).is_some()).collect();
-        assert_eq!(keys, "19");
+        let may = |key: &char| meaning(*key, Role::Member, "me", Now::default()).is_some();
+        assert_eq!("0123456789*#".chars().filter(may).collect::<String>(), "19");
     }
 }

@@ -65,7 +65,6 @@ impl Actor {
             home: None,
             nodes: Vec::new(),
             locked: false,
-            recording: None,
             members: Vec::new(),
             waiting: 0,
         };

@@ -19,8 +19,6 @@ pub struct RoomView {
     pub nodes: Vec<NodeName>,
     /// Whether nobody but moderators is let in.
     pub locked: bool,
-    /// The name of the recording that is being made of it.
-    pub recording: Option<String>,
     /// Who is in, in the order of joining.
     pub members: Vec<MemberView>,
     /// How many wait for a moderator before they are let in.
@@ -55,7 +53,6 @@ impl Actor {
             home: self.branches.first().map(|home| home.site.name.clone()),
             nodes: self.branches.iter().map(|branch| branch.site.name.clone()).collect(),
             locked: self.locked,
-            recording: None,
             members: members
                 .into_iter()
                 .map(|member| MemberView {
