@@ -1,6 +1,6 @@
 //! A room spans nodes: performance alone decides where each caller is, and they hear each other all the same.
 
-use crate::lab::audio::{RATE, find, level_dbfs, noise};
+use crate::lab::audio::{RATE, find, level_dbfs, noise, tone};
 use crate::lab::{OTHER_DOMAIN, Phone, wait_until};
 use crate::stage::{SOON, Stage};
 use std::collections::BTreeSet;
@@ -9,6 +9,8 @@ use std::time::Duration;
 /// A tone of a phone arrives at -12 dBFS; one that is heard at all is far above this, silence and noise far below.
 const HEARD_DBFS: f64 = -25.0;
 const SILENT_DBFS: f64 = -50.0;
+/// The level of each of six who speak at once: louder, their sum would be cut off, and what that adds is heard by all.
+const SIX_DBFS: f64 = -20.0;
 /// Long enough to measure a level, short enough to see soon that it has changed.
 const A_MOMENT: Duration = Duration::from_millis(500);
 /// How soon those who are left must hear each other again when a leg or the home node is lost.
@@ -136,8 +138,10 @@ fn twenty_members_on_three_nodes_hear_each_other() {
     let silent = stage.lab.calls("200").count(14).rate(10.0).hold(Duration::from_mins(1)).start();
     wait_until("fourteen to be in", SOON, || stage.calls() == 14);
     let tones = [440_u32, 530, 620, 710, 880, 1_060];
-    let phones: Vec<Phone> =
-        (1..).zip(tones).map(|(number, tone)| stage.lab.phone(number).tone(tone.into()).call("200")).collect();
+    let phones: Vec<Phone> = (1..)
+        .zip(tones)
+        .map(|(number, hertz)| stage.lab.phone(number).says(tone(hertz.into(), SIX_DBFS, 60.0)).call("200"))
+        .collect();
     let room = || stage.kamari.get("/v1/rooms/example/200");
     wait_until("twenty to be in", SOON, || room()["members"].as_array().is_some_and(|members| members.len() == 20));
     assert_eq!(room()["nodes"].as_array().map(Vec::len), Some(3));
@@ -168,7 +172,8 @@ fn the_delay_that_a_leg_adds_is_known() {
         wait_until("the node to be eligible", SOON, || stage.node_field(&other, "eligible") == "true");
     }
     phones[0].listen(Duration::from_secs(5));
-    let heard: Vec<_> = phones.drain(..2).map(|phone| phone.hang_up().samples).collect();
+    let heard: Vec<_> = phones[..2].iter().map(Phone::recorded).collect();
+    end(phones);
     // A quarter of a second of what each said, once all had begun.
     let at = |listener: usize, speaker: usize| {
         let begin = if speaker == 0 { 4 * RATE as usize } else { 2 * RATE as usize };
@@ -179,7 +184,6 @@ fn the_delay_that_a_leg_adds_is_known() {
     let there_and_back = (at(1, 0) - at(0, 0)) + (at(0, 1) - at(1, 1));
     println!("a leg between nodes adds {:.1} ms one way", there_and_back / 2.0);
     assert!(there_and_back > 0.0, "audio does not arrive before it was sent: {there_and_back}");
-    end(phones);
     stage.assert_nothing_left();
 }
 

@@ -341,7 +341,10 @@ impl Actor {
             let away = branch.side();
             let right = |relay: &mut Relay| at == 0 || !relay.joins(&home, &away);
             if let Some(relay) = branch.relay.take_if(right) {
-                if lost.is_some() { relay.abandon() } else { relay.stop().await }
+                match lost {
+                    Some(lost) => relay.give_way(lost).await,
+                    None => relay.stop().await,
+                }
             }
             if at > 0 && branch.relay.is_none() && branch.alive() {
                 branch.relay = Some(Relay::start(&self.shared, home.clone(), away));

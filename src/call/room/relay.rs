@@ -66,16 +66,26 @@ pub(super) struct Relay {
     home: Side,
     away: Side,
     stop: CancellationToken,
+    /// Cancelled when the end there is removed and will not come again.
+    clear: Clear,
     task: JoinHandle<()>,
+}
+
+/// Which ends are removed for good.
+#[derive(Debug, Clone, Default)]
+struct Clear {
+    home: CancellationToken,
+    away: CancellationToken,
 }
 
 impl Relay {
     pub(super) fn start(shared: &Arc<Shared>, home: Side, away: Side) -> Self {
         let stop = CancellationToken::new();
         let span = tracing::info_span!("relay", home = %home.site.name, away = %away.site.name);
-        let kept = keep(Arc::clone(shared), home.clone(), away.clone(), stop.clone());
+        let clear = Clear::default();
+        let kept = keep(Arc::clone(shared), home.clone(), away.clone(), stop.clone(), clear.clone());
         let task = shared.spawn(kept.instrument(span));
-        Self { home, away, stop, task }
+        Self { home, away, stop, clear, task }
     }
 
     /// Whether it joins these two.
@@ -95,9 +105,22 @@ impl Relay {
     pub(super) fn abandon(self) {
         self.stop.cancel();
     }
+
+    /// Ends it; complete when no end is left on a node that is not `lost`. Another leg may take its place only then: one that
+    /// was put into a bridge while the old one left it was deaf in one direction (seen on 22.10).
+    pub(super) async fn give_way(self, lost: &Arc<Site>) {
+        self.stop.cancel();
+        for (side, clear) in [(&self.home, &self.clear.home), (&self.away, &self.clear.away)] {
+            if !Arc::ptr_eq(&side.site, lost) {
+                clear.cancelled().await;
+            }
+        }
+    }
 }
 
-async fn keep(shared: Arc<Shared>, home: Side, away: Side, stop: CancellationToken) {
+async fn keep(shared: Arc<Shared>, home: Side, away: Side, stop: CancellationToken, clear: Clear) {
+    // However this ends, nobody waits for ever.
+    let _all_clear = (clear.home.clone().drop_guard(), clear.away.clone().drop_guard());
     let mut pause = FIRST_PAUSE;
     while !stop.is_cancelled() {
         let mut ends = Ends::new(&shared, &home, &away);
@@ -120,7 +143,7 @@ async fn keep(shared: Arc<Shared>, home: Side, away: Side, stop: CancellationTok
                 tracing::warn!(home = %home.site.name, away = %away.site.name, %error, "a relay between nodes failed");
             }
         }
-        ends.remove().await;
+        ends.remove(&stop, &clear).await;
         tokio::select! {
             () = stop.cancelled() => {}
             () = sleep(pause) => pause = (pause * 2).min(LAST_PAUSE),
@@ -198,20 +221,25 @@ impl<'a> Ends<'a> {
         }
     }
 
-    /// Removes both ends.
-    async fn remove(mut self) {
+    /// Removes both ends, each without waiting for the other's node; says so if the relay is to stop.
+    async fn remove(self, stop: &CancellationToken, clear: &Clear) {
         // A home end that arrives after this is expected by nobody, and is hung up.
         self.shared.relays.remove(&self.token);
-        for (side, channel, leg) in [
-            (self.away, Some(self.away_channel.clone()), &self.away_leg),
-            (self.home, self.home_channel.take(), &self.home_leg),
-        ] {
-            let Some(channel) = channel else { continue };
-            if leg.phase() != LegPhase::Gone && side.site.link().commands_allowed() {
-                remove_channel(&side.site, &channel).await;
+        let remove = async |side: &Side, channel: Option<&String>, leg: &Leg, clear: &CancellationToken| {
+            if let Some(channel) = channel {
+                if leg.phase() != LegPhase::Gone && side.site.link().commands_allowed() {
+                    remove_channel(&side.site, channel).await;
+                }
+                side.site.forget(channel);
             }
-            side.site.forget(&channel);
-        }
+            if stop.is_cancelled() {
+                clear.cancel();
+            }
+        };
+        tokio::join!(
+            remove(self.away, Some(&self.away_channel), &self.away_leg, &clear.away),
+            remove(self.home, self.home_channel.as_ref(), &self.home_leg, &clear.home),
+        );
     }
 }
 
