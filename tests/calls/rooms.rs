@@ -37,20 +37,20 @@ async fn enters(node: &FakeNode, exten: &str, keys: &str) -> String {
 async fn a_pin_lets_in_and_a_wrong_one_does_not() {
     let nodes = [FakeNode::start().await];
     let world = World::over(&nodes).await;
-    let member = enters(&nodes[0], "closed", "12#").await;
-    until("he is in", || size(&world, "closed") == 1).await;
-    let moderator = enters(&nodes[0], "closed", "4711#").await;
-    until("the moderator is in", || size(&world, "closed") == 2).await;
-    let roles: Vec<_> = room(&world, "closed").expect("open").members.iter().map(|member| member.role).collect();
+    let member = enters(&nodes[0], "sealed", "12#").await;
+    until("he is in", || size(&world, "sealed") == 1).await;
+    let moderator = enters(&nodes[0], "sealed", "4711#").await;
+    until("the moderator is in", || size(&world, "sealed") == 2).await;
+    let roles: Vec<_> = room(&world, "sealed").expect("open").members.iter().map(|member| member.role).collect();
     assert_eq!(roles, [Role::Member, Role::Moderator]);
-    let stranger = call_in(&nodes[0], "closed");
+    let stranger = call_in(&nodes[0], "sealed");
     for turn in 1..=3 {
         // Keys that are pressed before they are asked for again are forgotten: wait for the question.
         world.call(&stranger, |call| format!("{:?}", call.steps).matches("beep").count() >= turn).await;
         presses(&nodes[0], &stranger, "11#");
     }
     within("the stranger's end", nodes[0].gone(&stranger)).await;
-    assert_eq!(size(&world, "closed"), 2);
+    assert_eq!(size(&world, "sealed"), 2);
     for channel in [&member, &moderator] {
         nodes[0].far_end_hangs_up(channel);
     }

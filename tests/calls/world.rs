@@ -26,7 +26,7 @@ const TENANTS: &str = r#"
     [tenants.extensions]
     "600" = { app = "conference", room = "main" }
     "601" = { app = "conference", alone = [] }
-    "closed" = { app = "conference", pin = "12", moderator_pin = "4711" }
+    "sealed" = { app = "conference", pin = "12", moderator_pin = "4711" }
     "led" = { app = "conference", moderator_pin = "4711", wait_for_moderator = true, end_with_moderator = true }
     "open" = { app = "conference", moderator_pin = "4711", max_members = 4 }
     "700" = { app = "echo" }

@@ -174,11 +174,12 @@ fn the_delay_that_a_leg_adds_is_known() {
     phones[0].listen(Duration::from_secs(5));
     let heard: Vec<_> = phones[..2].iter().map(Phone::recorded).collect();
     end(phones);
-    // A quarter of a second of what each said, once all had begun.
+    // A quarter of a second of what each said, once all had begun. Of two who speak at once each is at most 0.71 alike, and a
+    // leg's codec takes some of that; noise that is not there stays below 0.1.
     let at = |listener: usize, speaker: usize| {
         let begin = if speaker == 0 { 4 * RATE as usize } else { 2 * RATE as usize };
         let found = find(&said[speaker][begin..][..RATE as usize / 4], &heard[listener]);
-        assert!(found.likeness > 0.4, "{listener} heard {speaker}: {:.2}", found.likeness);
+        assert!(found.likeness > 0.25, "{listener} heard {speaker}: {:.2}", found.likeness);
         found.delay as f64 / f64::from(RATE) * 1_000.0
     };
     let there_and_back = (at(1, 0) - at(0, 0)) + (at(0, 1) - at(1, 1));
