@@ -31,7 +31,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiState, ReloadReply};
-use crate::apps::{Catalogue, Notices, Recorder, Switchboard, Tenants};
+use crate::apps::{Catalogue, Notices, Queues, Recorder, Switchboard, Tenants};
 use crate::call::Runtime;
 use crate::cdr::Cdrs;
 use crate::config::{Config, Sources};
@@ -163,7 +163,8 @@ impl Daemon {
 
         let prompts = Arc::new(Prompts::new(&config.media));
         let recordings = recordings(config, &metrics)?;
-        let (mut catalogue, mut lender, mut collector) = (Catalogue::default(), None, None);
+        let queues = Queues::counted_by(Arc::clone(&metrics.queues));
+        let (mut catalogue, mut lender, mut collector) = (Catalogue::default().with_queues(queues.clone()), None, None);
         if let Some(store) = &recordings {
             let media = &metrics.media;
             let lends = Arc::new(Lender::new(Arc::clone(store), &config.media, Arc::clone(media)));
@@ -235,6 +236,7 @@ impl Daemon {
             calls: calls.clone(),
             tenants: Arc::clone(&tenants),
             reload,
+            queues,
             recordings,
             started: Instant::now(),
             streams: Arc::new(Semaphore::new(config.api.max_event_streams)),

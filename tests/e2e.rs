@@ -22,6 +22,8 @@ mod mixed;
 mod node_lost;
 #[path = "e2e/pool_changes.rs"]
 mod pool_changes;
+#[path = "e2e/queue.rs"]
+mod queue;
 #[path = "e2e/rooms.rs"]
 mod rooms;
 #[path = "e2e/spread.rs"]

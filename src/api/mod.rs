@@ -16,6 +16,7 @@ mod mailboxes;
 mod nodes;
 mod openapi;
 mod problem;
+mod queues;
 mod recordings;
 mod rooms;
 mod router;

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{calls, events, health, mailboxes, nodes, recordings, rooms, tenants};
+use super::{calls, events, health, mailboxes, nodes, queues, recordings, rooms, tenants};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -32,6 +32,9 @@ use super::{calls, events, health, mailboxes, nodes, recordings, rooms, tenants}
         tenants::put,
         tenants::remove,
         tenants::reload,
+        queues::list,
+        queues::show,
+        queues::tell,
         rooms::list,
         rooms::show,
         rooms::end,

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use super::problem::Problem;
 use super::state::ApiState;
-use super::{calls, events, guard, health, mailboxes, nodes, openapi, recordings, rooms, tenants};
+use super::{calls, events, guard, health, mailboxes, nodes, openapi, queues, recordings, rooms, tenants};
 use crate::dashboard;
 
 /// All paths of the API.
@@ -36,6 +36,9 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/tenants", get(tenants::list).post(tenants::add))
         .route("/v1/tenants/{name}", get(tenants::show).put(tenants::put).delete(tenants::remove))
         .route("/v1/directory/reload", post(tenants::reload))
+        .route("/v1/queues", get(queues::list))
+        .route("/v1/queues/{tenant}/{name}", get(queues::show))
+        .route("/v1/queues/{tenant}/{name}/agents/{agent}/{duty}", post(queues::tell))
         .route("/v1/rooms", get(rooms::list))
         .route("/v1/rooms/{tenant}/{name}", get(rooms::show).delete(rooms::end))
         .route("/v1/rooms/{tenant}/{name}/lock", post(rooms::lock))

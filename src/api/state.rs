@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::settings::Settings;
-use crate::apps::Tenants;
+use crate::apps::{Queues, Tenants};
 use crate::call::Runtime;
 use crate::media::Recordings;
 use crate::pool::Pool;
@@ -47,6 +47,8 @@ pub struct ApiState {
     pub tenants: Arc<Tenants>,
     /// Asks for the tenants of all files to be read again.
     pub reload: mpsc::Sender<ReloadReply>,
+    /// The queues.
+    pub queues: Queues,
     /// The recordings, where there are any.
     pub recordings: Option<Arc<Recordings>>,
     /// When kamari started.

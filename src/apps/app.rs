@@ -9,7 +9,9 @@ use futures_util::future::BoxFuture;
 
 use super::parameters::Reader;
 use super::recorder::Recorder;
-use super::{Conference, Dial, Echo, Ivr, Mailbox, Music, Playback, Record, Reject, Voicemail};
+use super::{
+    Conference, Dial, Echo, Ivr, Mailbox, Music, Playback, Queue, QueueAgent, Queues, Record, Reject, Voicemail,
+};
 use crate::call::{AppError, Call};
 use crate::directory::{ExtensionSettings, Numbers};
 use crate::invalid::Invalid;
@@ -33,6 +35,9 @@ pub trait App: Send + Sync + Sized + 'static {
     /// Makes the app from an extension's parameters, or names the parameter that is wrong.
     fn build(parameters: &mut Reader<'_>) -> Result<Self, Invalid>;
 
+    /// The directory that this belongs to takes effect; until then it may only be being checked. Does nothing unless said.
+    fn installed(&self) {}
+
     /// Serves a call from top to bottom. Every step fails with `HungUp` once the caller is gone: pass that on with `?`.
     /// When this returns, what the app made on the call's node is removed, and the call is hung up or goes on as [`Next`]
     /// says.
@@ -44,12 +49,17 @@ pub trait App: Send + Sync + Sized + 'static {
 /// An app of any type.
 pub(super) trait AnyApp: Send + Sync {
     fn name(&self) -> &'static str;
+    fn installed(&self);
     fn run<'a>(&'a self, call: &'a mut Call) -> BoxFuture<'a, Result<Next, AppError>>;
 }
 
 impl<A: App> AnyApp for A {
     fn name(&self) -> &'static str {
         A::NAME
+    }
+
+    fn installed(&self) {
+        App::installed(self);
     }
 
     fn run<'a>(&'a self, call: &'a mut Call) -> BoxFuture<'a, Result<Next, AppError>> {
@@ -81,12 +91,13 @@ pub(super) enum Records {
 pub struct Catalogue {
     apps: BTreeMap<&'static str, Build>,
     records: Records,
+    queues: Queues,
 }
 
 impl Default for Catalogue {
     /// kamari's own apps.
     fn default() -> Self {
-        Self { apps: BTreeMap::new(), records: Records::Nowhere }
+        Self { apps: BTreeMap::new(), records: Records::Nowhere, queues: Queues::default() }
             .with::<Conference>()
             .with::<Dial>()
             .with::<Echo>()
@@ -94,6 +105,8 @@ impl Default for Catalogue {
             .with::<Mailbox>()
             .with::<Music>()
             .with::<Playback>()
+            .with::<Queue>()
+            .with::<QueueAgent>()
             .with::<Record>()
             .with::<Reject>()
             .with::<Voicemail>()
@@ -120,6 +133,12 @@ impl Catalogue {
         Self { records: Records::Checked, ..self }
     }
 
+    /// The same, with these queues for the apps that have to do with queues.
+    #[must_use]
+    pub fn with_queues(self, queues: Queues) -> Self {
+        Self { queues, ..self }
+    }
+
     /// The names of all apps.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.apps.keys().copied()
@@ -137,7 +156,8 @@ impl Catalogue {
             let names: Vec<_> = self.names().collect();
             return Err(Invalid::new("app", format!("one of {}", names.join(", ")), &extension.app));
         };
-        let mut reader = Reader::new(tenant, numbers, &extension.parameters, prompts).with_records(&self.records);
+        let mut reader =
+            Reader::new(tenant, numbers, &extension.parameters, prompts, &self.queues).with_records(&self.records);
         let app = build(&mut reader)?;
         reader.finish()?;
         Ok(app)

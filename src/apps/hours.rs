@@ -129,7 +129,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::Hours;
-    use crate::apps::Reader;
+    use crate::apps::{Queues, Reader};
     use crate::directory::{Numbers, Parameters};
     use crate::invalid::Invalid;
     use crate::media::{MediaSettings, Prompts};
@@ -138,7 +138,13 @@ mod tests {
 
     fn read(toml: &str) -> Result<Hours, Invalid> {
         let parameters: Parameters = toml::from_str(toml).expect("TOML");
-        Hours::read(&mut Reader::new(&Arc::from("one"), &Arc::new(Numbers::default()), &parameters, &PROMPTS))
+        Hours::read(&mut Reader::new(
+            &Arc::from("one"),
+            &Arc::new(Numbers::default()),
+            &parameters,
+            &PROMPTS,
+            &Queues::default(),
+        ))
     }
 
     const SHOP: &str = r#"

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::Queues;
 use super::app::Records;
 use super::recorder::Recorder;
 use crate::directory::{Numbers, Parameters};
 use crate::invalid::Invalid;
 use crate::media::{MediaUri, Prompts};
 
+/// Longest name in bytes.
+const NAME_LIMIT: usize = 128;
 /// Most prompts in one list.
 const LIST_LIMIT: usize = 100;
 
@@ -22,6 +25,7 @@ pub struct Reader<'a> {
     parameters: &'a Parameters,
     prompts: &'a Prompts,
     records: &'a Records,
+    queues: &'a Queues,
     known: BTreeSet<&'static str>,
 }
 
@@ -31,8 +35,9 @@ impl<'a> Reader<'a> {
         numbers: &'a Arc<Numbers>,
         parameters: &'a Parameters,
         prompts: &'a Prompts,
+        queues: &'a Queues,
     ) -> Self {
-        Self { tenant, numbers, parameters, prompts, records: &Records::Nowhere, known: BTreeSet::new() }
+        Self { tenant, numbers, parameters, prompts, queues, records: &Records::Nowhere, known: BTreeSet::new() }
     }
 
     pub(super) fn with_records(self, records: &'a Records) -> Self {
@@ -42,6 +47,40 @@ impl<'a> Reader<'a> {
     /// Whose extension it is.
     pub fn tenant(&self) -> &Arc<str> {
         self.tenant
+    }
+
+    /// All queues.
+    pub(super) fn queues(&self) -> &Queues {
+        self.queues
+    }
+
+    /// A name that must be there: of a queue, say.
+    pub(super) fn name(&mut self, name: &'static str) -> Result<Arc<str>, Invalid> {
+        let text = self.text(name)?.unwrap_or_default();
+        if (1..=NAME_LIMIT).contains(&text.len()) && !text.chars().any(|one| one.is_control() || one == '/') {
+            return Ok(text.into());
+        }
+        Err(Invalid::new(name, "a name: 1 to 128 bytes without control characters and '/'", text))
+    }
+
+    /// Prompts, among which `placeholder` stands for what is known only when they are played; nothing if they are not there.
+    pub(super) fn prompts_with(
+        &mut self,
+        name: &'static str,
+        placeholder: &str,
+    ) -> Result<Option<Vec<String>>, Invalid> {
+        if self.get(name).is_none() {
+            return Ok(None);
+        }
+        let texts = self.texts(name)?;
+        let resolve = |text: &String| {
+            if text == placeholder {
+                return Ok(text.clone());
+            }
+            let resolved = self.prompts.resolve(text).map(|uri| uri.to_string());
+            resolved.map_err(|refused| Invalid { field: name.to_owned(), ..refused })
+        };
+        texts.iter().map(resolve).collect::<Result<_, _>>().map(Some)
     }
 
     /// The numbers of the tenant.
@@ -90,7 +129,8 @@ impl<'a> Reader<'a> {
         table: &Parameters,
         read: impl FnOnce(&mut Reader<'_>) -> Result<T, Invalid>,
     ) -> Result<T, Invalid> {
-        let mut reader = Reader::new(self.tenant, self.numbers, table, self.prompts).with_records(self.records);
+        let mut reader =
+            Reader::new(self.tenant, self.numbers, table, self.prompts, self.queues).with_records(self.records);
         let value = read(&mut reader)?;
         reader.finish()?;
         Ok(value)

@@ -27,6 +27,7 @@ impl Switchboard {
     /// Builds the directory, or names the field that is wrong.
     pub fn new(catalogue: Catalogue, prompts: Arc<Prompts>, tenants: &[TenantSettings]) -> Result<Self, Invalid> {
         let directory = build(&catalogue, &prompts, tenants)?;
+        directory.targets().for_each(|app| app.installed());
         Ok(Self { catalogue, prompts, directory: ArcSwap::from_pointee(directory) })
     }
 
@@ -42,6 +43,7 @@ impl Switchboard {
 
     /// Puts a directory into effect as a whole.
     pub(super) fn install(&self, prepared: Prepared) {
+        prepared.0.targets().for_each(|app| app.installed());
         self.directory.store(Arc::new(prepared.0));
     }
 

@@ -124,6 +124,13 @@ impl<T> Directory<T> {
         Ok(Found { tenant: &tenant.name, target })
     }
 
+    /// What all extensions of all tenants stand for, in no order.
+    pub fn targets(&self) -> impl Iterator<Item = &T> {
+        self.tenants
+            .iter()
+            .flat_map(|tenant| tenant.exact.values().chain(tenant.patterns.iter().map(|(_, target)| target)))
+    }
+
     /// The names of all tenants, in the order of the settings.
     pub fn tenants(&self) -> impl Iterator<Item = &Arc<str>> {
         self.tenants.iter().map(|tenant| &tenant.name)

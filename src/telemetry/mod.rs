@@ -18,6 +18,7 @@ mod log;
 mod lookup;
 mod media;
 mod pool;
+mod queues;
 mod registrar;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub use log::{LogControl, LogError, LogFormat, LogSettings};
 pub use lookup::LookupMetrics;
 pub use media::MediaMetrics;
 pub use pool::{NodeMetrics, PoolMetrics};
+pub use queues::QueueMetrics;
 pub use registrar::{Described, Kind, Registrar};
 
 /// Every metric of one kamari process, and the registry they are gathered from.
@@ -51,6 +53,8 @@ pub struct Metrics {
     pub fallback: Arc<FallbackMetrics>,
     /// Recordings and mailboxes.
     pub media: Arc<MediaMetrics>,
+    /// Queues.
+    pub queues: Arc<QueueMetrics>,
 }
 
 impl Metrics {
@@ -70,8 +74,9 @@ impl Metrics {
         let cdr = Arc::new(CdrMetrics::new(&mut registrar)?);
         let fallback = Arc::new(FallbackMetrics::new(&mut registrar)?);
         let media = Arc::new(MediaMetrics::new(&mut registrar)?);
+        let queues = Arc::new(QueueMetrics::new(&mut registrar)?);
         let (registry, catalogue) = registrar.finish();
-        Ok(Self { registry, catalogue, lookup, pool, ari, calls, cdr, fallback, media })
+        Ok(Self { registry, catalogue, lookup, pool, ari, calls, cdr, fallback, media, queues })
     }
 
     /// The text that `/metrics` answers with (Prometheus' text format 0.0.4).

@@ -23,6 +23,15 @@ domains = ["example.test"]
 "320" = { app = "dial", to = ["user301", "user302"], timeout_s = 20 }
 "321" = { app = "dial", to = ["absent", "user302"], strategy = "serial", timeout_s = 20 }
 
+[tenants.extensions.130]
+app = "queue"
+queue = "desk"
+agents = ["user301", "user302"]
+strategy = "longest_idle"
+wrap_up_s = 0
+handling_s = 60
+announce_every_s = 2
+
 [tenants.extensions.120]
 app = "ivr"
 menus.main = { prompts = "music", digits = { 1 = { menu = "second" } } }

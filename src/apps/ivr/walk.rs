@@ -152,8 +152,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{ASK_LIMIT, Turn, Walk};
-    use crate::apps::Reader;
     use crate::apps::ivr::menu::Menu;
+    use crate::apps::{Queues, Reader};
     use crate::directory::{Directory, Numbers, TenantSettings};
     use crate::invalid::Invalid;
     use crate::media::{MediaSettings, Prompts};
@@ -180,7 +180,8 @@ mod tests {
         let mut read = None;
         Directory::build(&[tenant], |tenant, numbers, extension| {
             if extension.app == "ivr" {
-                let mut reader = Reader::new(tenant, numbers, &extension.parameters, &PROMPTS);
+                let queues = Queues::default();
+                let mut reader = Reader::new(tenant, numbers, &extension.parameters, &PROMPTS, &queues);
                 read = Some((Arc::clone(numbers), Menu::read_all(&mut reader)?));
             }
             Ok(())
