@@ -52,6 +52,10 @@ lab: ## The lab's root file systems, built once and kept in a cache outside the 
 tools: ## What the other targets need from Debian and from cargo
 	tests/tools
 
+.PHONY: selection
+selection: ## Rules of choosing compared: docs/selection-results.md and its plots
+	$(CARGO) run --release -- simulate document --into docs
+
 .PHONY: docs
 docs: ## Regenerate the tables and documents that are made from the code
 	KAMARI_BLESS=1 $(CARGO) test --test docs

@@ -1,63 +1,82 @@
 //! The figures that choosing by performance must reach, each with the default settings and fixed seeds.
 //!
 //! `cargo test --release --test selection` runs them in full; a debug build runs a tenth of the calls. What they mean, and
-//! how peers fare in the same situations, is in `docs/selection.md`.
+//! how peers fare in the same situations, is in `docs/selection.md`. The constants were found with the seeds 1 to 4; the seeds
+//! here are others.
 
 use clap::ValueEnum;
-use kamari::simulate::{Holding, Policy, Question, Row, Scenario, Settings, compare, erlangs_at};
+use kamari::simulate::{
+    Holding, Policy, Question, Row, Scenario, Settings, busy_slots, compare, erlang_b, erlangs_at, unseen_loss,
+};
 
-/// Ten nodes of 100.
-const TEN: &str = "10x100";
+/// The first seed: none that the constants were found with.
+const SEED: u64 = 9_001;
 
 /// Calls of a run: all of them in a release build, a tenth otherwise.
 fn calls(in_full: u64) -> u64 {
     if cfg!(debug_assertions) { in_full / 10 } else { in_full }
 }
 
-fn ask(scenario: Scenario, nodes: &str, load: f64, calls: u64, policies: Vec<Policy>) -> Vec<Row> {
-    let (hold, seeds, holding, settings) = (180.0, 2, Holding::Exponential, Settings::default());
-    let nodes = nodes.parse().expect("nodes");
-    compare(&Question { scenario, policies, nodes, load, hold, holding, calls, seeds, settings }, &mut |_, _| {})
+fn question(scenario: Scenario, load: f64, calls: u64, policies: Vec<Policy>) -> Question {
+    Question {
+        scenario,
+        policies,
+        nodes: scenario.default_nodes().parse().expect("nodes"),
+        load,
+        hold: 180.0,
+        holding: Holding::Exponential,
+        calls,
+        seeds: 2,
+        first_seed: SEED,
+        attempts: 5,
+        settings: Settings::default(),
+    }
+}
+
+fn ask(question: &Question) -> Vec<Row> {
+    let rows = compare(question, &mut |_, _| {});
+    for row in &rows {
+        println!("{row:?}", row = Row { timeline: Vec::new(), ..row.clone() });
+    }
+    rows
 }
 
 /// Kamari's figures.
-fn kamari(scenario: Scenario, nodes: &str, load: f64) -> Row {
-    let row = ask(scenario, nodes, load, calls(300_000), vec![Policy::Kamari]).remove(0);
-    println!("{row:?}", row = Row { timeline: Vec::new(), ..row.clone() });
-    row
+fn kamari(scenario: Scenario, load: f64) -> Row {
+    ask(&question(scenario, load, calls(300_000), vec![Policy::Kamari])).remove(0)
 }
 
 #[test]
 fn carries_all_but_a_hundredth_of_what_the_pool_could_at_one_percent_loss() {
     let load = 0.99 * erlangs_at(1_000, 0.01) / 1_000.0;
-    let row = kamari(Scenario::Steady, TEN, load);
+    let row = kamari(Scenario::Steady, load);
     assert!(row.first_try_blocking <= 0.01, "{} at {load}", row.first_try_blocking);
 }
 
 #[test]
 fn blocks_nothing_at_ninety_percent_that_anyone_could_serve() {
-    let row = kamari(Scenario::Steady, TEN, 0.9);
+    let row = kamari(Scenario::Steady, 0.9);
     assert!(row.first_try_blocking <= 0.000_2, "{}", row.first_try_blocking);
     assert!(row.max_over_mean <= 1.015, "{}", row.max_over_mean);
 }
 
 #[test]
 fn keeps_nodes_level_and_cool_at_eighty_percent() {
-    let row = kamari(Scenario::Steady, TEN, 0.8);
+    let row = kamari(Scenario::Steady, 0.8);
     assert!(row.max_over_mean <= 1.015, "{}", row.max_over_mean);
     assert!(row.hot_call_time <= 0.001, "{}", row.hot_call_time);
 }
 
 #[test]
 fn bursts_cost_hardly_more_than_they_must() {
-    let row = kamari(Scenario::Bursty, TEN, 0.9);
+    let row = kamari(Scenario::Bursty, 0.9);
     assert!(row.bound > 0.002, "the bursts are harsh enough to say something: {}", row.bound);
     assert!(row.first_try_blocking <= 1.1 * row.bound, "{} of {}", row.first_try_blocking, row.bound);
 }
 
 #[test]
 fn nodes_of_different_sizes_fill_alike() {
-    let row = kamari(Scenario::Unequal, "2x50,2x100,2x200", 0.9);
+    let row = kamari(Scenario::Unequal, 0.9);
     assert!(row.first_try_blocking <= 1.5 * row.bound, "{} of {}", row.first_try_blocking, row.bound);
     assert!(row.max_over_mean <= 1.015, "{}", row.max_over_mean);
 }
@@ -65,82 +84,137 @@ fn nodes_of_different_sizes_fill_alike() {
 #[test]
 fn a_node_of_half_its_configured_size_is_found_out() {
     for load in [0.8, 0.9] {
-        let row = kamari(Scenario::HiddenCapacity, "9x100,1x100:50", load);
+        let row = kamari(Scenario::HiddenCapacity, load);
         assert!(row.attempts_per_call <= 1.01, "{}", row.attempts_per_call);
     }
 }
 
-/// Three calls open the breaker; then one call is tried after 30 s, 60 s, 120 s: three within the fault's 300 s, each of
-/// them served by the next node of its answer. In flight at 5 ms each way are two more at most at 5 calls a second.
+/// Two calls open the breaker and a third is the trial after 30 s; the next trial comes after the fault's 300 s. In flight,
+/// until the report comes 10 to 60 ms after a call was routed, may be one more with each of the first two.
+///
+/// At 80% every try counts. At 90% the nine that are left are offered what they carry, and the calls that no node had room
+/// for are lost whatever is tried: for these the failing node is tried instead of turning them away, which costs nobody.
 #[test]
 fn a_node_that_fails_at_once_costs_three_calls() {
-    let row = kamari(Scenario::FastFailing, TEN, 0.9);
-    assert!((3..=3 + 3 + 2).contains(&row.failing_tries), "{}", row.failing_tries);
-    assert!(row.lost_share <= 1.1 * row.bound + 0.000_2, "{} of {}", row.lost_share, row.bound);
+    let row = kamari(Scenario::FastFailing, 0.8);
+    assert!((1..=3 + 2).contains(&row.failing_tries), "{}", row.failing_tries);
+    let row = kamari(Scenario::FastFailing, 0.9);
+    assert!((1..=3 + 2).contains(&row.failing_cost), "{}", row.failing_cost);
+    assert!(row.lost_share <= 1.1 * row.bound, "{} of {}", row.lost_share, row.bound);
 }
 
 #[test]
 fn a_node_that_fails_at_once_costs_as_little_at_a_hundred_times_the_rate() {
-    let (nodes, holding, settings) = (TEN.parse().expect("nodes"), Holding::Exponential, Settings::default());
-    let (scenario, policies) = (Scenario::FastFailing, vec![Policy::Kamari, Policy::CallLoad]);
+    let policies = vec![Policy::Kamari, Policy::CallLoad];
     let calls = if cfg!(debug_assertions) { 300_000 } else { 2_000_000 };
-    let question = Question { scenario, policies, nodes, load: 0.6, hold: 1.8, holding, calls, seeds: 1, settings };
-    let rows = compare(&question, &mut |_, _| {});
-    // 333 calls a second: three or four are under way in the 10 ms until a refusal is known.
-    assert!((3..=3 + 3 + 10).contains(&rows[0].failing_tries), "{}", rows[0].failing_tries);
+    let rows = ask(&Question { hold: 1.8, seeds: 1, ..question(Scenario::FastFailing, 0.6, calls, policies) });
+    // 333 calls a second, a tenth of them to one node: two or three are under way until a failure is known (60 ms) and the
+    // call was taken by another node (30 ms), and that twice.
+    assert!((1..=3 + 6).contains(&rows[0].failing_tries), "{}", rows[0].failing_tries);
     assert!(rows[1].failing_tries > 1_000, "what the breaker is for: {}", rows[1].failing_tries);
+}
+
+/// A node that answers its polls and no call. Until a call's 2 s are over there is nothing to know, and one or two are
+/// sent each second.
+#[test]
+fn a_node_that_is_silent_costs_three_calls_and_those_that_wait_for_it() {
+    let rows = ask(&question(Scenario::Silent, 0.8, calls(300_000), vec![Policy::Kamari, Policy::CallLoad]));
+    assert!((1..=3 + 8).contains(&rows[0].failing_tries), "{}", rows[0].failing_tries);
+    assert!(rows[1].failing_tries > 10 * rows[0].failing_tries, "what the breaker is for: {}", rows[1].failing_tries);
+}
+
+/// A stranger's requests that every node drops take no node out of service; they would if a failure counted at once.
+#[test]
+fn requests_that_every_node_drops_are_held_against_none() {
+    let policies = vec![Policy::Kamari, Policy::KamariRash];
+    let rows = ask(&Question { hold: 18.0, seeds: 1, ..question(Scenario::Poison, 0.9, 60_000, policies) });
+    let noise = 4.0 * (rows[0].bound / rows[0].calls as f64).sqrt();
+    assert!(rows[0].first_try_blocking <= rows[0].bound + noise, "{}", rows[0].first_try_blocking);
+    assert!(rows[1].first_try_blocking > 0.002, "what the rule is for: {}", rows[1].first_try_blocking);
 }
 
 #[test]
 fn half_the_load_placed_by_others_is_seen_in_time() {
-    let row = kamari(Scenario::ForeignLoad, TEN, 0.9);
+    let row = kamari(Scenario::ForeignLoad, 0.9);
     assert!(row.first_try_blocking <= 0.001, "{}", row.first_try_blocking);
 }
 
 #[test]
 fn a_joining_node_is_eased_in() {
     for load in [0.8, 0.9] {
-        let row = kamari(Scenario::Join, TEN, load);
+        let row = kamari(Scenario::Join, load);
         assert!(row.join_share > 1.0 && row.join_share <= 3.0, "{}", row.join_share);
         assert_eq!(row.join_refusals, 0);
     }
 }
 
+/// Of the calls that come in the ten dark seconds and the two after them, or while kamari is away and in the two seconds after
+/// that: at most twice as many are lost as one would lose who sees every free slot.
 #[test]
-fn ten_seconds_in_the_dark_or_a_restart_at_most_double_what_is_blocked() {
+fn ten_seconds_in_the_dark_or_a_restart_lose_at_most_twice_the_bound() {
     for scenario in [Scenario::TelemetryLoss, Scenario::Restart] {
-        let row = kamari(scenario, TEN, 0.9);
-        // At a tenth of the calls the bound is a handful of calls, and so is the difference.
-        let allowed = (2.0 * row.bound).max(if cfg!(debug_assertions) { 0.000_5 } else { 0.0 });
-        assert!(row.first_try_blocking <= allowed, "{scenario:?}: {} of {}", row.first_try_blocking, row.bound);
+        let question = Question { seeds: 4, ..question(scenario, 0.92, calls(1_000_000), vec![Policy::Kamari]) };
+        let row = ask(&question).remove(0);
+        // A debug build sees a handful of them.
+        let noise = if cfg!(debug_assertions) { 4.0 * (row.fault_bound / row.fault_calls as f64).sqrt() } else { 0.0 };
+        assert!(row.fault_bound > 0.0 || cfg!(debug_assertions), "{scenario:?}: enough calls to say something");
+        let allowed = 2.0 * row.fault_bound + noise;
+        assert!(row.fault_lost_share <= allowed, "{scenario:?}: {} of {}", row.fault_lost_share, row.fault_bound);
     }
+}
+
+/// In the dark no rule can keep first tries at twice the bound; kamari's are near what can be proven of any.
+#[test]
+fn first_tries_in_the_dark_are_near_what_any_rule_that_sees_no_end_of_a_call_must_lose() {
+    let load = 0.92;
+    let must = 10.0 / 12.0 * unseen_loss(load * 1_000.0, 10, 100, 180.0, 10.0);
+    let bound = erlang_b(load * 1_000.0, 1_000);
+    assert!((busy_slots(load * 1_000.0, 1_000)[1_000] - bound).abs() < 1e-12);
+    assert!(must > 2.0 * bound, "{must} of {bound}");
+    if cfg!(debug_assertions) {
+        return;
+    }
+    let question = Question { seeds: 4, ..question(Scenario::TelemetryLoss, load, 1_000_000, vec![Policy::Kamari]) };
+    let row = ask(&question).remove(0);
+    assert!(row.fault_blocking <= 3.0 * must, "{} of {must}", row.fault_blocking);
 }
 
 #[test]
 fn a_slow_node_and_a_lossy_one_are_spared() {
-    let slow = ask(Scenario::SlowNode, TEN, 0.8, calls(100_000), vec![Policy::Kamari, Policy::CallLoad]);
+    let against = |scenario| ask(&question(scenario, 0.8, calls(100_000), vec![Policy::Kamari, Policy::CallLoad]));
+    let slow = against(Scenario::SlowNode);
     assert!(slow[0].setup_p99 < 0.1 * slow[1].setup_p99, "{} against {}", slow[0].setup_p99, slow[1].setup_p99);
-    let lossy = ask(Scenario::BadMedia, TEN, 0.8, calls(100_000), vec![Policy::Kamari, Policy::CallLoad]);
+    let lossy = against(Scenario::BadMedia);
     assert!(lossy[0].bad_media < 0.2 * lossy[1].bad_media, "{} against {}", lossy[0].bad_media, lossy[1].bad_media);
 }
 
-/// Beyond noise: by more than four standard errors of the difference and one call in 20,000. Of the calls blocked at the
-/// first try, and of the calls lost altogether.
+/// Proxies see the end of each of their calls themselves, so that they have no telemetry to lose: in the dark they know what
+/// nobody can know who learns of it from the nodes.
+fn sees_in_the_dark(scenario: Scenario, policy: Policy) -> bool {
+    let proxies = [Policy::CallLoad, Policy::CallLoad4, Policy::Heartbeat, Policy::LeastRequest, Policy::Prequal];
+    scenario == Scenario::TelemetryLoss && proxies.contains(&policy)
+}
+
+/// Beyond noise: by more than four standard errors of the difference. Of the calls blocked at the first try, and of the calls
+/// lost altogether.
 #[test]
 fn no_peer_does_better_in_any_situation() {
-    let peers = || Policy::value_variants().iter().copied().filter(|&policy| policy != Policy::ErlangB);
+    let peers: Vec<_> = Policy::value_variants().iter().copied().filter(|&policy| policy != Policy::ErlangB).collect();
     for &scenario in Scenario::value_variants() {
         for load in if cfg!(debug_assertions) { vec![0.9] } else { vec![0.8, 0.9] } {
-            let rows = ask(scenario, scenario.default_nodes(), load, calls(60_000), peers().collect());
+            let rows = compare(&question(scenario, load, calls(100_000), peers.clone()), &mut |_, _| {});
             let ours = &rows[0];
-            for peer in &rows[1..] {
-                let noise = |row: &Row, share: f64| (share * (1.0 - share) / row.calls as f64).max(0.0);
-                let margin = |a: f64, b: f64| 4.0 * (noise(ours, a) + noise(peer, b)).sqrt() + 0.000_05;
+            for (peer, &policy) in rows[1..].iter().zip(&peers[1..]) {
+                let noise = |share: f64| share * (1.0 - share) / ours.calls as f64;
+                let margin = |a: f64, b: f64| 4.0 * (noise(a) + noise(b)).sqrt();
                 let context = format!("{} against {} in {} at {load}", ours.policy, peer.policy, peer.scenario);
-                let (mine, theirs) = (ours.first_try_blocking, peer.first_try_blocking);
-                assert!(mine <= theirs + margin(mine, theirs), "first try: {context}: {mine} > {theirs}");
                 let (mine, theirs) = (ours.lost_share, peer.lost_share);
                 assert!(mine <= theirs + margin(mine, theirs), "lost: {context}: {mine} > {theirs}");
+                if sees_in_the_dark(scenario, policy) {
+                    continue;
+                }
+                let (mine, theirs) = (ours.first_try_blocking, peer.first_try_blocking);
+                assert!(mine <= theirs + margin(mine, theirs), "first try: {context}: {mine} > {theirs}");
             }
         }
     }
@@ -148,10 +222,37 @@ fn no_peer_does_better_in_any_situation() {
 
 #[test]
 fn lognormal_calls_change_nothing() {
-    let (nodes, settings) = (TEN.parse().expect("nodes"), Settings::default());
-    let (scenario, policies) = (Scenario::Steady, vec![Policy::Kamari]);
-    let (holding, calls) = (Holding::Lognormal { sigma: 1.2 }, calls(300_000));
-    let question = Question { scenario, policies, nodes, load: 0.9, hold: 180.0, holding, calls, seeds: 2, settings };
-    let row = compare(&question, &mut |_, _| {}).remove(0);
-    assert!(row.first_try_blocking <= 1.1 * row.bound + 0.000_05, "{} of {}", row.first_try_blocking, row.bound);
+    let holding = Holding::Lognormal { sigma: 1.2 };
+    let question = question(Scenario::Steady, 0.9, calls(300_000), vec![Policy::Kamari]);
+    let row = ask(&Question { holding, ..question }).remove(0);
+    let noise = 4.0 * (row.bound / row.calls as f64).sqrt();
+    assert!(row.first_try_blocking <= 1.1 * row.bound + noise, "{} of {}", row.first_try_blocking, row.bound);
+}
+
+/// An independent earlier simulation, in which a call that its first node refuses is lost (`--attempts 1`), found these shares
+/// blocked. With more tries the calls that one node refuses load the others, and the same rules look worse.
+#[test]
+fn peers_without_a_second_try_come_out_as_elsewhere() {
+    let found = [
+        (Policy::RoundRobin, [0.000_4, 0.011_6]),
+        (Policy::Random, [0.003_9, 0.027]),
+        (Policy::LoadAverage, [0.028, 0.085]),
+    ];
+    for (at, load) in [0.8, 0.9].into_iter().enumerate() {
+        let policies = found.iter().map(|(policy, _)| *policy).collect();
+        let rows =
+            ask(&Question { attempts: 1, seeds: 3, ..question(Scenario::Steady, load, calls(200_000), policies) });
+        for (row, (_, blocked)) in rows.iter().zip(&found) {
+            let off = (row.first_try_blocking - blocked[at]).abs();
+            // Blocking is correlated over a call time: some 4,500 calls are one observation of it.
+            let noise = 4.0 * (0.25 * blocked[at] * 4_500.0 / row.calls as f64).sqrt() * blocked[at].sqrt();
+            assert!(
+                off <= noise.max(0.000_2),
+                "{} at {load}: {} for {}",
+                row.policy,
+                row.first_try_blocking,
+                blocked[at]
+            );
+        }
+    }
 }

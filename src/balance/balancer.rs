@@ -6,7 +6,7 @@
 
 use super::node::{NodeState, Standing};
 use super::quality::Usual;
-use super::scores::{Class, Record, Scores};
+use super::scores::{Class, PoolScores, Record, Scores};
 use super::settings::Settings;
 use super::table::{LoadTable, Slot};
 use std::sync::Arc;
@@ -20,10 +20,12 @@ pub struct Balancer {
     nodes: Vec<Option<NodeState>>,
     flow: Flow,
     usual: Usual,
+    /// When at least half of the nodes were last in sight.
+    light: Duration,
 }
 
-/// The pool's traffic, smoothed over about ten seconds.
-#[derive(Debug, Default)]
+/// The pool's traffic: rates over about ten seconds, and how long calls last over a quarter of an hour.
+#[derive(Debug)]
 struct Flow {
     at: Duration,
     attempts: u32,
@@ -33,28 +35,55 @@ struct Flow {
     attempt_rate: f64,
     end_rate: f64,
     refusal_rate: f64,
+    /// Calls that ended and seconds of calls, remembered: their ratio is the share of calls that ends each second.
+    ends: f64,
+    call_seconds: f64,
 }
 
 impl Flow {
+    /// Nothing known: calls are taken to last three minutes until a few were seen to end.
+    fn new() -> Self {
+        Self {
+            at: Duration::ZERO,
+            attempts: 0,
+            ended: 0,
+            refused: 0,
+            attempt_rate: 0.0,
+            end_rate: 0.0,
+            refusal_rate: 0.0,
+            ends: 1.0,
+            call_seconds: 180.0,
+        }
+    }
+
     /// Counts up to `now`; returns the seconds since the last time. While the ends of calls are out of sight their rate
     /// is taken to stay what it was.
-    fn advance(&mut self, attempts: u32, ended: u32, refused: u32, in_sight: bool, now: Duration) -> f64 {
+    fn advance(&mut self, attempts: u32, ended: u32, refused: u32, own: u32, in_sight: bool, now: Duration) -> f64 {
         const MEMORY: f64 = 10.0;
+        const LONG_MEMORY: f64 = 900.0;
         let elapsed = now.saturating_sub(self.at).as_secs_f64();
         if elapsed <= 0.0 {
             return 0.0;
         }
         let weight = 1.0 - (-elapsed / MEMORY).exp();
-        let blend = |rate: &mut f64, before: u32, count: u32| {
-            *rate += (f64::from(count.wrapping_sub(before)) / elapsed - *rate) * weight;
-        };
-        blend(&mut self.attempt_rate, self.attempts, attempts);
+        let new = |before: u32, count: u32| f64::from(count.wrapping_sub(before));
+        let blend = |rate: &mut f64, new: f64| *rate += (new / elapsed - *rate) * weight;
+        blend(&mut self.attempt_rate, new(self.attempts, attempts));
         if in_sight {
-            blend(&mut self.end_rate, self.ended, ended);
+            blend(&mut self.end_rate, new(self.ended, ended));
         }
-        blend(&mut self.refusal_rate, self.refused, refused);
+        blend(&mut self.refusal_rate, new(self.refused, refused));
+        // Ends out of sight are told later, all at once: over so long a time that makes no difference.
+        let kept = (-elapsed / LONG_MEMORY).exp();
+        self.ends = self.ends * kept + new(self.ended, ended);
+        self.call_seconds = self.call_seconds * kept + f64::from(own) * elapsed;
         (self.at, self.attempts, self.ended, self.refused) = (now, attempts, ended, refused);
         elapsed
+    }
+
+    /// The share of the calls in progress that ends each second, 0 to 1.
+    fn churn(&self) -> f64 {
+        (self.ends / self.call_seconds.max(1.0)).clamp(0.0, 1.0)
     }
 }
 
@@ -62,7 +91,14 @@ impl Balancer {
     /// An empty pool. The settings must have been validated.
     pub fn new(settings: Settings) -> Self {
         let table = Arc::new(LoadTable::new(settings.max_nodes));
-        Self { settings: Arc::new(settings), table, nodes: Vec::new(), flow: Flow::default(), usual: Usual::default() }
+        Self {
+            settings: Arc::new(settings),
+            table,
+            nodes: Vec::new(),
+            flow: Flow::new(),
+            usual: Usual::default(),
+            light: Duration::ZERO,
+        }
     }
 
     /// The load table, to be shared with the lookup threads.
@@ -111,7 +147,11 @@ impl Balancer {
         let ended = nodes().map(NodeState::ended).fold(0, u32::wrapping_add);
         let fresh = |node: &&NodeState| self.table.fresh_until(node.slot()) >= now + self.settings.stale_after() / 2;
         let in_sight = 2 * nodes().filter(fresh).count() >= nodes().count();
-        let elapsed = self.flow.advance(attempts, ended, self.table.refusals(), in_sight, now);
+        let own = nodes().map(|node| node.load().own).sum();
+        if in_sight {
+            self.light = now;
+        }
+        let elapsed = self.flow.advance(attempts, ended, self.table.refusals(), own, in_sight, now);
         self.usual = Usual {
             setup: median(nodes().filter_map(NodeState::setup)),
             loss: median(nodes().filter_map(|node| node.quality().media().map(|(loss, _)| loss))),
@@ -138,19 +178,28 @@ impl Balancer {
         }
         let easing = 2 * settled >= all;
         let record = |node: &Option<NodeState>| {
-            node.as_ref().map_or(Record::WITHHELD, |node| node.record(&self.usual, easing, now))
+            node.as_ref().map_or(Record::WITHHELD, |node| node.record(&self.usual, easing, self.light, now))
         };
-        let own: f64 = nodes().map(|node| f64::from(node.load().own)).sum();
         let records: Arc<[Record]> = self.nodes.iter().map(record).collect();
-        Scores {
-            none_better_than_ejected: records.iter().all(|record| record.class >= Class::Ejected),
-            records,
+        let offered = nodes().filter(|node| node.standing() != Standing::Withheld).count();
+        let pool = PoolScores {
             routes: self.settings.routes,
-            offered: nodes().filter(|node| node.standing() != Standing::Withheld).count(),
+            offered,
+            none_better_than_ejected: records.iter().all(|record| record.class >= Class::Ejected),
+            sight_until_ms: self.sight_until_ms(&records, offered),
             stale_after_ms: self.settings.stale_after_ms,
-            churn: (self.flow.end_rate.max(0.0) / own.max(1.0)).min(1.0) as f32,
+            churn: self.flow.churn() as f32,
             retry_after: self.retry_after() as f32,
-        }
+        };
+        Scores::new(records, pool)
+    }
+
+    /// Until when at least half of those `offered` stay fresh if nothing more is heard of any; 0 when they are not now.
+    fn sight_until_ms(&self, records: &[Record], offered: usize) -> u64 {
+        let watched = (0_u32..).zip(records).filter(|(_, record)| record.watched);
+        let mut until: Vec<_> = watched.map(|(index, _)| self.table.fresh_until_ms(Slot::new(index))).collect();
+        let Some(last) = offered.div_ceil(2).checked_sub(1).filter(|&last| last < until.len()) else { return 0 };
+        *until.select_nth_unstable_by(last, |a, b| b.cmp(a)).1
     }
 
     /// Seconds until a refused caller is likely to find a place: those refused within a second, and he, wait for as many

@@ -3,9 +3,10 @@
 //! One pass over two contiguous arrays, no allocation, no lock, no clock: the time and the randomness are arguments.
 //! The same code answers Kamailio in the daemon and routes calls in the simulator.
 
-use super::scores::{Class, Record, Scores};
-use super::table::{LoadTable, Slot};
+use super::scores::{Class, LANES, Record, Scores};
+use super::table::{Load, LoadTable, Slot};
 use rand::Rng;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// The most nodes that one answer ever names.
@@ -13,13 +14,12 @@ pub const MAX_ROUTES: usize = 5;
 
 /// Added to the score of a node that has had its share for now: larger than any stress and penalty.
 const AFTER_OTHERS: f32 = 1.0e3;
-/// Added to the score of a node that is used only when no other can be.
+/// Added to the score of a node that is used only when no other can be: stale, suspect, or dead before the lights went out.
 const LAST_RESORT: f32 = 1.0e6;
 /// Added to the score of a node that refuses calls at once: it is tried instead of turning the caller away.
 const RATHER_THAN_NONE: f32 = 1.0e9;
-/// Beyond this, no more calls are guessed to have ended on a node that is out of sight.
-const UNSEEN_MAX_MS: u64 = 60_000;
-
+/// Added to the score of a node that leaves calls unanswered, which is tried with one call a second in the same case.
+const LAST_OF_ALL: f32 = 1.0e12;
 /// How often `place` chooses again when other threads fill its choice first. Each round sees the fuller nodes, so a
 /// second round is rare and a third next to never; the bound only keeps the loop finite.
 const ROUNDS: usize = 8;
@@ -95,77 +95,108 @@ impl std::fmt::Display for Refusal {
 pub fn choose(scores: &Scores, table: &LoadTable, now: Duration, rng: &mut impl Rng) -> Ranked {
     let now_ms = now.as_millis().try_into().unwrap_or(u64::MAX);
     let seed = rng.next_u32();
-    let mut best = Best::new(scores.routes);
-    let mut in_sight = 0_usize;
-    for (index, (record, (total, fresh_until_ms))) in (0_u32..).zip(scores.records.iter().zip(table.scan())) {
-        let fresh = fresh_until_ms >= now_ms;
-        in_sight += usize::from(fresh & record.watched);
-        let score = record.stress((total + 1) as f32) + record.penalty;
-        // Nearly every node ends here: what follows only makes scores worse.
-        if score > best.worst || total >= record.limit || record.class >= Class::Ejected {
+    if !is_in_sight(scores, table, now_ms) {
+        return blind(scores, table, now_ms, seed);
+    }
+    let mut best = Best::new(scores.pool.routes);
+    for (number, block) in scores.blocks.iter().enumerate() {
+        let first = number * LANES;
+        let words = table.words_from(first);
+        let mut totals = [0.0; LANES];
+        for (total, word) in totals.iter_mut().zip(words) {
+            // One more than there are: the stress with this call on the node.
+            *total = (Load::total_of(word.load(Relaxed)) + 1) as f32;
+        }
+        let costs = block.costs(&totals);
+        // Nearly every node ends here: what follows only makes costs worse.
+        let least = costs.iter().fold(f32::INFINITY, |least, &cost| if cost < least { cost } else { least });
+        if least > best.worst {
             continue;
         }
-        let last_resort = if fresh { 0.0 } else { LAST_RESORT };
-        let has_share = || has_attempts(record, table.attempts(Slot::new(index)));
-        let set_back = match record.class {
-            Class::Trial if !has_share() => continue,
-            Class::Eased if !has_share() => AFTER_OTHERS,
-            Class::Suspect => LAST_RESORT,
-            Class::Refusing => RATHER_THAN_NONE,
-            _ => 0.0,
-        };
-        best.offer(score + last_resort + set_back, index, seed);
+        for (index, (cost, total)) in (first as u32..).zip(costs.into_iter().zip(totals)).take(words.len()) {
+            if cost <= best.worst {
+                consider(&mut best, scores, table, (index, cost, total), now_ms, seed);
+            }
+        }
     }
     // Before anybody is refused, the counts by which all are full must be recent: a late poll says that ends of calls
     // may have gone unheard, too.
-    if 2 * in_sight < scores.offered || (best.len == 0 && !mostly_recent(scores, table, now_ms)) {
-        return blind(
-            scores,
-            table,
-            now_ms,
-            seed,
-            &[Class::Lost, Class::Suspect, Class::Trial, Class::Eased, Class::Open],
-        );
+    let guessing = best.len == 0 && (scores.pool.none_better_than_ejected || !mostly_recent(scores, table, now_ms));
+    if guessing { blind(scores, table, now_ms, seed) } else { best.ranked() }
+}
+
+/// Looks at what the lanes do not hold, and keeps the node if it may be named and is still good enough.
+#[inline]
+fn consider(
+    best: &mut Best,
+    scores: &Scores,
+    table: &LoadTable,
+    (index, cost, with_it): (u32, f32, f32),
+    now_ms: u64,
+    seed: u32,
+) {
+    let Some(record) = scores.records.get(index as usize) else { return };
+    if with_it > record.limit as f32 || record.class > Class::Ejected {
+        return;
     }
-    if best.len == 0 && scores.none_better_than_ejected {
-        return blind(scores, table, now_ms, seed, &[Class::Ejected]);
+    let slot = Slot::new(index);
+    let has_share = || has_attempts(record, table.attempts(slot));
+    let set_back = match record.class {
+        Class::Trial | Class::Ejected if !has_share() => return,
+        Class::Eased if !has_share() => AFTER_OTHERS,
+        Class::Suspect => LAST_RESORT,
+        Class::Refusing => RATHER_THAN_NONE,
+        Class::Ejected => LAST_OF_ALL,
+        _ => 0.0,
+    };
+    let unseen = if table.fresh_until_ms(slot) >= now_ms { 0.0 } else { LAST_RESORT };
+    best.offer(cost + unseen + set_back, index, seed);
+}
+
+/// Ranks without sight. What was last known of each node, the calls sent there since and the pool's usual rate of ends
+/// give the stress to be expected and the risk that the node is full (`Record::unseen_stress`). That does not herd: each
+/// call sent changes the estimate for the next. Nobody is called full on a guess: that is left to the node, and its refusal
+/// says what it carries at that moment; as many next nodes as there may be are named. A node whose breaker is open by silence takes part only when there is none better.
+fn blind(scores: &Scores, table: &LoadTable, now_ms: u64, seed: u32) -> Ranked {
+    let mut best = Best::new(MAX_ROUTES);
+    for (index, record) in (0_u32..).zip(scores.records.iter()) {
+        let slot = Slot::new(index);
+        let total = table.load(slot).total();
+        let in_sight = table.fresh_until_ms(slot) >= now_ms;
+        let set_back = match record.class {
+            Class::Withheld => continue,
+            Class::Ejected if !scores.pool.none_better_than_ejected => continue,
+            Class::Trial if !has_attempts(record, table.attempts(slot)) => continue,
+            Class::Refusing => RATHER_THAN_NONE,
+            _ if in_sight && total >= record.limit => continue,
+            _ if !in_sight && record.long_gone => LAST_RESORT,
+            _ => 0.0,
+        };
+        let stress = if in_sight {
+            record.stress((total + 1) as f32)
+        } else {
+            record.unseen_stress(total, scores.pool.churn, now_ms)
+        };
+        best.offer(stress + record.penalty + set_back, index, seed);
     }
     best.ranked()
 }
 
-/// Ranks without sight: what was last known is used only to tell which of two nodes, drawn at random by capacity, is
-/// better (the power of two choices survives old information, a minimum herds on it), and calls are taken to have ended
-/// since at the pool's usual rate. Nobody is called full on a guess: that is left to the node. Only nodes of `classes`
-/// take part.
-fn blind(scores: &Scores, table: &LoadTable, now_ms: u64, seed: u32, classes: &[Class]) -> Ranked {
-    let mut drawn = Best::new(MAX_ROUTES);
-    for (index, (record, (total, fresh_until_ms))) in (0_u32..).zip(scores.records.iter().zip(table.scan())) {
-        // A node that is in sight after all and full is known to be full.
-        if !classes.contains(&record.class) || (fresh_until_ms >= now_ms && total >= record.limit) {
-            continue;
-        }
-        // The least of exponential keys with rate `limit` is a draw in proportion to `limit`.
-        let uniform = (tie_key(index, seed) as f32 + 1.0) / 4_294_967_297.0;
-        drawn.offer(-uniform.ln() * record.per_call, index, seed);
-    }
-    let stress = |slot: Slot| {
-        let record = scores.record(slot);
-        let sampled_ms = (table.fresh_until(slot).as_millis() as u64).saturating_sub(scores.stale_after_ms);
-        let unseen_s = now_ms.saturating_sub(sampled_ms).min(UNSEEN_MAX_MS) as f32 / 1_000.0;
-        let guess = table.load(slot).total() as f32 * (-scores.churn * unseen_s).exp();
-        record.stress(guess + 1.0) + record.penalty
-    };
-    let mut ranked = drawn.ranked();
-    ranked.slots[..ranked.len].sort_by(|&a, &b| stress(a).total_cmp(&stress(b)));
-    ranked.len = ranked.len.min(scores.routes);
-    ranked
+/// Whether at least half of the nodes are in sight. The owner said until when they are in any case; after that they are
+/// counted.
+fn is_in_sight(scores: &Scores, table: &LoadTable, now_ms: u64) -> bool {
+    now_ms <= scores.pool.sight_until_ms || 2 * fresh_at(scores, table, now_ms) >= scores.pool.offered
 }
 
 /// Whether at least half of the nodes were polled in the younger half of the time that keeps them fresh.
 fn mostly_recent(scores: &Scores, table: &LoadTable, now_ms: u64) -> bool {
-    let since_ms = now_ms + scores.stale_after_ms / 2;
-    let recent = table.scan().take(scores.slots()).filter(|&(_, fresh_until_ms)| fresh_until_ms >= since_ms).count();
-    2 * recent >= scores.offered
+    2 * fresh_at(scores, table, now_ms + scores.pool.stale_after_ms / 2) >= scores.pool.offered
+}
+
+/// How many nodes that are expected to be seen are fresh until that time at least.
+fn fresh_at(scores: &Scores, table: &LoadTable, ms: u64) -> usize {
+    let fresh = |(index, record): &(u32, &Record)| record.watched && table.fresh_until_ms(Slot::new(*index)) >= ms;
+    (0_u32..).zip(scores.records.iter()).filter(fresh).count()
 }
 
 /// Whether the node has not yet had its share of attempts.
@@ -182,10 +213,10 @@ pub fn place(scores: &Scores, table: &LoadTable, now: Duration, rng: &mut impl R
             return Placement::Routed(ranked);
         }
     }
-    let why = if scores.offered > 0 { Refusal::Full } else { Refusal::NoNode };
+    let why = if scores.pool.offered > 0 { Refusal::Full } else { Refusal::NoNode };
     table.count_refusal();
     let spread = 0.5 + rng.next_u32() as f32 / u32::MAX as f32;
-    Placement::Refused { why, retry_after_s: (scores.retry_after * spread).round().clamp(1.0, 5.0) as u32 }
+    Placement::Refused { why, retry_after_s: (scores.pool.retry_after * spread).round().clamp(1.0, 5.0) as u32 }
 }
 
 /// Promises a call to this very node if it still has room: the best of a ranking, which others may have filled since, or
@@ -195,7 +226,12 @@ pub fn reserve(scores: &Scores, table: &LoadTable, now: Duration, slot: Slot) ->
     // Out of sight the count is a guess, and the node itself must say when it is full.
     let in_sight = table.fresh_until(slot) >= now;
     let limit = if in_sight { record.limit } else { u32::MAX };
-    let attempts_until = (record.class == Class::Trial).then_some(record.attempts_until);
+    let rationed = match record.class {
+        Class::Trial => true,
+        Class::Ejected => !scores.pool.none_better_than_ejected,
+        _ => false,
+    };
+    let attempts_until = rationed.then_some(record.attempts_until);
     table.try_reserve(slot, limit, attempts_until)
 }
 

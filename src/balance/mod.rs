@@ -24,7 +24,7 @@ mod table;
 
 pub use balancer::Balancer;
 pub use choose::{MAX_ROUTES, Placement, Ranked, Refusal, choose, place, reserve};
-pub use node::{NodeState, PollMark, Sample, Standing, is_silence};
-pub use scores::{Class, Record, Scores};
+pub use node::{NodeState, PollMark, Sample, Standing};
+pub use scores::{Class, Record, Scores, poisson_hazard};
 pub use settings::Settings;
 pub use table::{Load, LoadTable, Slot};

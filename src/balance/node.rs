@@ -22,9 +22,10 @@ pub struct Sample {
     pub mark: PollMark,
     /// All calls that the node reports, ours included; `None` when it cannot say.
     pub calls: Option<u32>,
-    /// The share of its CPU in use, 0 to 1; `None` when it cannot say.
+    /// The share of its CPU in use since the last sample, 0 to 1; `None` when it cannot say, and then CPU plays no part.
     pub cpu: Option<f32>,
-    /// The share of RTP packets lost by the calls sampled, 0 to 1; `None` when none was sampled.
+    /// The share of RTP packets lost by the calls sampled since the last sample, 0 to 1; `None` when none was sampled. It is
+    /// compared with the pool's median: what all nodes lose costs none of them.
     pub rtp_loss: Option<f32>,
     /// Their jitter in milliseconds; `None` when none was sampled.
     pub rtp_jitter_ms: Option<f32>,
@@ -71,14 +72,22 @@ pub struct NodeState {
     /// Attempts a second, smoothed, and the count at the last tick.
     rate: f64,
     counted: u32,
-    /// A refusal whose reason the next poll must tell: what was counted on the node may have been too low.
-    refused_since: Option<Duration>,
+    /// A refusal whose reason the next poll must tell, sent at the first time and known at the second: what was counted on
+    /// the node may have been too low.
+    refused: Option<(Duration, Duration)>,
+    /// When its calls were last known for certain, and how many too many were counted on it then.
+    seen: (Duration, i64),
+    /// Calls counted as ours because their promises expired while it was out of sight.
+    assumed: u32,
 }
+
+/// A node unseen for so much longer than the pool is dead, and not in the dark with the others.
+const LONG_GONE: Duration = Duration::from_secs(10);
 
 /// What an outcome's SIP code says of the node that gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    /// It had no room, or is broken: 5xx.
+    /// It had no room, or is broken: 500, 502, 503. Other codes from 500 on speak of the request (501, 505, 513, 580).
     Refused,
     /// It did not answer: 408, 504.
     Silent,
@@ -86,16 +95,11 @@ enum Fault {
     None,
 }
 
-/// Whether this SIP code stands for a node that did not answer at all.
-pub const fn is_silence(code: u16) -> bool {
-    matches!(Fault::of(code), Fault::Silent)
-}
-
 impl Fault {
     const fn of(code: u16) -> Self {
         match code {
             408 | 504 => Self::Silent,
-            500..=599 => Self::Refused,
+            500 | 502 | 503 => Self::Refused,
             _ => Self::None,
         }
     }
@@ -119,7 +123,9 @@ impl NodeState {
             cpu: Cpu::default(),
             rate: 0.0,
             counted,
-            refused_since: None,
+            refused: None,
+            seen: (Duration::ZERO, 0),
+            assumed: 0,
         }
     }
 
@@ -170,6 +176,10 @@ impl NodeState {
         if self.standing >= Standing::Lost && standing == Standing::Up {
             self.ease_in(now);
         }
+        if matches!(standing, Standing::Suspect | Standing::Lost) && standing > self.standing {
+            // What was known of it no longer holds, until it is heard again.
+            self.table.set_fresh_until(self.slot, Duration::ZERO);
+        }
         self.standing = standing;
     }
 
@@ -177,6 +187,7 @@ impl NodeState {
     /// these calls must have been given back by `on_released`.
     pub fn on_resync(&mut self, own: u32, now: Duration) {
         self.table.set_own(self.slot, own);
+        (self.seen, self.assumed) = ((now, 0), 0);
         self.refresh(now);
     }
 
@@ -192,6 +203,11 @@ impl NodeState {
     /// bounds is kept; one outside moves to the nearer bound. So a quiet pool stays quiet, and our own calls are
     /// never taken for somebody else's.
     pub fn on_sample(&mut self, sample: &Sample, now: Duration) {
+        if self.assumed > 0 {
+            // Not read anew, so no event was missed: what was assumed is not there.
+            let assumed = std::mem::take(&mut self.assumed);
+            self.table.set_own(self.slot, self.load().own.saturating_sub(assumed));
+        }
         if let Some(calls) = sample.calls {
             let load = self.load();
             let ended = self.ended.wrapping_sub(sample.mark.ended);
@@ -200,11 +216,12 @@ impl NodeState {
             let own_most = sample.mark.own.saturating_add(started).saturating_add(load.reserved);
             let (low, high) = (calls.saturating_sub(own_most), calls.saturating_sub(own_least));
             self.table.set_foreign(self.slot, load.foreign.clamp(low, high));
-            if let Some(refused) = self.refused_since.take()
+            if let Some((sent, refused)) = self.refused.take()
                 && calls < self.capacity.limit() - self.capacity.limit() / 20
             {
-                // Not the others' calls had filled it: it is smaller than it was taken to be.
+                // Not the others' calls had filled it: it is smaller than it was taken to be, or it is failing.
                 self.capacity.on_refused(calls, refused, &self.settings);
+                self.on_failure(false, sent, now);
             }
         }
         if let Some(cpu) = sample.cpu {
@@ -212,6 +229,7 @@ impl NodeState {
         }
         let media = |value: Option<f32>| value.filter(|value| value.is_finite()).map(f64::from);
         self.quality.on_media(media(sample.rtp_loss), media(sample.rtp_jitter_ms), now, &self.settings);
+        self.seen = (now, 0);
         self.refresh(now);
     }
 
@@ -254,52 +272,72 @@ impl NodeState {
     /// and anybody can be such a caller. If the node is out of sight, the call may well be there, and is counted as such
     /// until the node can be asked.
     pub fn on_expired(&mut self, now: Duration) {
-        if self.standing != Standing::Up || self.table.fresh_until(self.slot) < now {
+        if self.is_in_sight(now) {
+            self.table.give_back(self.slot);
+        } else {
             self.table.confirm(self.slot);
-            return;
+            self.assumed += 1;
         }
-        self.table.give_back(self.slot);
     }
 
-    /// It said nothing to a call sent to it at `sent`, which another node then took. The reservation was given back.
-    pub fn on_silence(&mut self, sent: Duration, now: Duration) {
-        self.on_failure(Fault::Silent, sent, now);
-    }
-
-    /// Kamailio reported the SIP code with which the node failed a call that was not seen to start there.
-    /// `reserved_at` is the time of the lookup if it was this node that held the call's reservation (the first of the
-    /// routes), which is given back; `None` for a node that was tried after another.
-    pub fn on_outcome(&mut self, code: u16, reserved_at: Option<Duration>, now: Duration) {
-        if reserved_at.is_some() {
+    /// Kamailio reported the SIP code with which the node failed a call that was not seen to start there. `promised` if
+    /// it was this node that held the call's reservation, which is given back.
+    ///
+    /// That is not held against the node yet (see `on_blamed`): a stranger can write a request that every node fails.
+    /// Out of sight there is no better evidence. There a refusal says how many calls it carries now, and a silence pushes it
+    /// back a little, for a while.
+    pub fn on_outcome(&mut self, code: u16, promised: bool, now: Duration) {
+        if promised {
             self.table.give_back(self.slot);
         }
-        let fault = Fault::of(code);
-        if fault == Fault::Refused && self.breaker.is_closed() {
-            self.learn_refusal(now);
+        if self.is_in_sight(now) {
+            return;
         }
-        if fault != Fault::None {
-            self.on_failure(fault, reserved_at.unwrap_or(now), now);
+        match Fault::of(code) {
+            Fault::Refused => {
+                let over = i64::from(self.load().total()) - i64::from(self.capacity.limit());
+                self.seen = (now, over);
+            }
+            Fault::Silent => self.quality.on_failure(now, &self.settings),
+            Fault::None => {}
         }
     }
 
-    /// It refused a call. With none but our own calls on it, it is full at the count that we know exactly. Otherwise
-    /// it may be that others filled it since the last poll: it is taken to be full until the next one tells.
-    fn learn_refusal(&mut self, now: Duration) {
+    /// It failed a call, sent to it at `sent` at the earliest, with this SIP code, and another node then took the call: so
+    /// it was not the call's fault.
+    pub fn on_blamed(&mut self, code: u16, sent: Duration, now: Duration) {
+        match Fault::of(code) {
+            Fault::None => {}
+            Fault::Silent => self.on_failure(true, sent, now),
+            Fault::Refused if !self.breaker.is_closed() => self.on_failure(false, sent, now),
+            Fault::Refused => self.on_refused(sent, now),
+        }
+    }
+
+    /// It refused a call. With none but our own calls on it, it is full at the count that we know exactly, or failing.
+    /// Otherwise it may be that others filled it since the last poll: it is taken to be full until the next one tells.
+    fn on_refused(&mut self, sent: Duration, now: Duration) {
         let load = self.load();
         if load.foreign == 0 {
             self.capacity.on_refused(load.total(), now, &self.settings);
+            self.on_failure(false, sent, now);
         } else {
             let missing = self.capacity.limit().saturating_sub(load.total());
             self.table.set_foreign(self.slot, load.foreign + missing);
-            self.refused_since = Some(now);
+            self.refused = Some((sent, now));
         }
     }
 
-    fn on_failure(&mut self, fault: Fault, sent: Duration, now: Duration) {
+    fn on_failure(&mut self, silent: bool, sent: Duration, now: Duration) {
         self.quality.on_failure(now, &self.settings);
-        if self.breaker.on_failure(sent, fault == Fault::Silent, now, &self.settings) {
+        if self.breaker.on_failure(sent, silent, now, &self.settings) {
             self.capacity.forget_streak();
         }
+    }
+
+    /// Whether its calls are known.
+    fn is_in_sight(&self, now: Duration) -> bool {
+        self.table.fresh_until(self.slot) >= now
     }
 
     /// Calls on the node, without those only promised.
@@ -347,15 +385,16 @@ impl NodeState {
         self.standing == Standing::Up && self.breaker.is_closed() && !self.ration.is_active(now)
     }
 
-    /// The node as the choice shall see it. `easing` is false when too much of the pool is new for anybody to be eased in.
-    pub(super) fn record(&self, usual: &Usual, easing: bool, now: Duration) -> Record {
+    /// The node as the choice shall see it. `easing` is false when too much of the pool is new for anybody to be eased in;
+    /// `light` is when at least half of the pool was last in sight.
+    pub(super) fn record(&self, usual: &Usual, easing: bool, light: Duration, now: Duration) -> Record {
         let (class, attempts_until) = match self.standing {
             Standing::Withheld => return Record::WITHHELD,
             Standing::Lost if self.breaker.is_closed() => (Class::Lost, 0),
             Standing::Lost => (Class::Ejected, 0),
             _ if self.breaker.wants_trial() => (Class::Trial, self.table.attempts(self.slot).wrapping_add(1)),
             _ if !self.breaker.is_closed() && !self.breaker.is_silent() => (Class::Refusing, 0),
-            _ if !self.breaker.is_closed() => (Class::Ejected, 0),
+            _ if !self.breaker.is_closed() => (Class::Ejected, self.table.attempts(self.slot).wrapping_add(1)),
             Standing::Suspect => (Class::Suspect, 0),
             Standing::Up if easing && self.ration.is_active(now) => (Class::Eased, self.ration.attempts_until()),
             Standing::Up => (Class::Open, 0),
@@ -373,6 +412,9 @@ impl NodeState {
             cpu_per_call,
             rate: if max_rate > 0.0 { (self.rate / max_rate) as f32 } else { 0.0 },
             penalty: self.quality.penalty(usual, now, &self.settings) as f32,
+            seen_ms: self.seen.0.as_millis() as u64,
+            over: self.seen.1.clamp(i32::MIN.into(), i32::MAX.into()) as i32,
+            long_gone: self.seen.0 + LONG_GONE < light,
         }
     }
 }

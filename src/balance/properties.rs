@@ -31,8 +31,9 @@ proptest! {
                 0 => node.set_standing(STANDINGS[amount as usize % 4], now),
                 1 => node.on_confirmed(Duration::from_millis(u64::from(amount)), now),
                 2 => node.on_call_ended(now),
-                3 => node.on_outcome(503, Some(now), now),
-                4 => node.on_outcome(408, None, now),
+                3 => node.on_outcome(503, true, now),
+                4 if amount % 2 == 0 => node.on_outcome(408, false, now),
+                4 => node.on_blamed(if amount % 3 == 0 { 408 } else { 503 }, now, now),
                 5 => node.on_expired(now),
                 6 => {
                     let mark = node.poll_mark();

@@ -26,7 +26,7 @@ pub struct Settings {
     pub slow_start_share: f64,
     /// Failures in a row after which a node gets no calls for a while. 1 to 100.
     pub breaker_failures: u32,
-    /// How long that is the first time; it doubles with each time. Seconds, 1 to 3600.
+    /// How long that is the first time; each further time it is ten times as long. Seconds, 1 to 3600.
     pub breaker_open_s: u64,
     /// The longest it gets. Seconds, 1 to 86400, not below `breaker_open_s`.
     pub breaker_open_max_s: u64,
@@ -64,9 +64,9 @@ impl Default for Settings {
             max_call_rate: 0.0,
             slow_start_s: 60,
             slow_start_share: 2.0,
-            breaker_failures: 3,
+            breaker_failures: 2,
             breaker_open_s: 30,
-            breaker_open_max_s: 120,
+            breaker_open_max_s: 300,
             capacity_probe_s: 30,
             capacity_probe_max_s: 600,
             setup_tolerance: 2.0,

@@ -50,6 +50,12 @@ pub struct Load {
 }
 
 impl Load {
+    /// All calls of a packed word.
+    #[inline]
+    pub(super) const fn total_of(word: u64) -> u32 {
+        ((word & COUNT_MAX) + ((word >> BITS) & COUNT_MAX) + ((word >> (2 * BITS)) & COUNT_MAX)) as u32
+    }
+
     fn from_word(word: u64) -> Self {
         Self {
             own: (word & COUNT_MAX) as u32,
@@ -69,77 +75,82 @@ impl Load {
     }
 }
 
-/// One node's words, contiguous over the pool.
-#[derive(Debug, Default)]
-struct Cell {
-    /// `own`, `reserved` and `foreign`, packed as `Load::to_word` says.
-    load: AtomicU64,
-    /// Until when the node's data count as fresh, in milliseconds since the owner's epoch; 0 = there are none.
-    fresh_until_ms: AtomicU64,
-    /// Reservations ever taken on this slot, wrapping: the meter against which attempts are rationed.
-    attempts: AtomicU32,
-}
-
-/// The load of all nodes, indexed by slot. Fixed in size, so that it never moves under a reader.
+/// The load of all nodes, by slot. Fixed in size, so that it never moves under a reader. Each array is contiguous: the
+/// choice scans the first alone, and looks into the others for the few nodes that it could keep.
 #[derive(Debug)]
 pub struct LoadTable {
-    cells: Box<[Cell]>,
+    /// `own`, `reserved` and `foreign`, packed as `Load::to_word` says.
+    loads: Box<[AtomicU64]>,
+    /// Until when a node's data count as fresh, in milliseconds since the owner's epoch; 0 = there are none.
+    fresh_until_ms: Box<[AtomicU64]>,
+    /// Reservations ever taken on a slot, wrapping: the meter against which attempts are rationed.
+    attempts: Box<[AtomicU32]>,
     refusals: AtomicU32,
 }
 
 impl LoadTable {
     /// A table for at most `slots` nodes, all empty.
     pub fn new(slots: usize) -> Self {
-        Self { cells: (0..slots).map(|_| Cell::default()).collect(), refusals: AtomicU32::new(0) }
+        Self {
+            loads: (0..slots).map(|_| AtomicU64::default()).collect(),
+            fresh_until_ms: (0..slots).map(|_| AtomicU64::default()).collect(),
+            attempts: (0..slots).map(|_| AtomicU32::default()).collect(),
+            refusals: AtomicU32::new(0),
+        }
     }
 
     /// How many nodes it has room for.
     pub fn slots(&self) -> usize {
-        self.cells.len()
+        self.loads.len()
     }
 
     /// The load of one node; all zero for a slot outside the table.
     pub fn load(&self, slot: Slot) -> Load {
-        self.cells.get(slot.index()).map_or(Load::default(), |cell| Load::from_word(cell.load.load(Relaxed)))
+        self.loads.get(slot.index()).map_or(Load::default(), |load| Load::from_word(load.load(Relaxed)))
     }
 
     /// Reservations ever taken on the slot, wrapping at 2^32.
     pub fn attempts(&self, slot: Slot) -> u32 {
-        self.cells.get(slot.index()).map_or(0, |cell| cell.attempts.load(Relaxed))
+        self.attempts.get(slot.index()).map_or(0, |attempts| attempts.load(Relaxed))
     }
 
     /// Until when, since the owner's epoch, the node's data count as fresh; zero when there are none.
     pub fn fresh_until(&self, slot: Slot) -> Duration {
-        let ms = self.cells.get(slot.index()).map_or(0, |cell| cell.fresh_until_ms.load(Relaxed));
-        Duration::from_millis(ms)
+        Duration::from_millis(self.fresh_until_ms(slot))
     }
 
-    /// Every node's total of calls and freshness bound in milliseconds, in slot order: what the choice scans.
-    pub(super) fn scan(&self) -> impl Iterator<Item = (u32, u64)> {
-        self.cells
-            .iter()
-            .map(|cell| (Load::from_word(cell.load.load(Relaxed)).total(), cell.fresh_until_ms.load(Relaxed)))
+    /// The same in milliseconds.
+    pub(super) fn fresh_until_ms(&self, slot: Slot) -> u64 {
+        self.fresh_until_ms.get(slot.index()).map_or(0, |until| until.load(Relaxed))
+    }
+
+    /// The packed counts of the slots from `first` on, in order: what the choice scans.
+    #[inline]
+    pub(super) fn words_from(&self, first: usize) -> &[AtomicU64] {
+        self.loads.get(first..).unwrap_or_default()
     }
 
     /// Promises one more call to the node unless it then would have more than `limit` calls, or more attempts than
     /// `attempts_until` when that is given. Safe from any thread: however many race, reservations never bring the node
     /// above its limit, and none is turned away below it.
     pub(super) fn try_reserve(&self, slot: Slot, limit: u32, attempts_until: Option<u32>) -> bool {
-        let Some(cell) = self.cells.get(slot.index()) else { return false };
-        let allowed = cell.attempts.try_update(Relaxed, Relaxed, |attempts| {
-            let room = attempts_until.is_none_or(|until| until.wrapping_sub(attempts).cast_signed() > 0);
-            room.then_some(attempts.wrapping_add(1))
+        let (Some(load), Some(attempts)) = (self.loads.get(slot.index()), self.attempts.get(slot.index())) else {
+            return false;
+        };
+        let allowed = attempts.try_update(Relaxed, Relaxed, |count| {
+            let room = attempts_until.is_none_or(|until| until.wrapping_sub(count).cast_signed() > 0);
+            room.then_some(count.wrapping_add(1))
         });
         if allowed.is_err() {
             return false;
         }
-        let taken = cell.load.try_update(Relaxed, Relaxed, |word| {
+        let taken = load.try_update(Relaxed, Relaxed, |word| {
             let load = Load::from_word(word);
             let room = load.total() < limit && u64::from(load.reserved) < COUNT_MAX;
             room.then_some(word + RESERVED_ONE)
         });
         if taken.is_err() {
-            cell.attempts.fetch_sub(1, Relaxed);
+            attempts.fetch_sub(1, Relaxed);
         }
         taken.is_ok()
     }
@@ -189,8 +200,8 @@ impl LoadTable {
 
     /// Sets until when the node's data count as fresh. Rounded up to a millisecond; zero means none.
     pub(super) fn set_fresh_until(&self, slot: Slot, until: Duration) {
-        if let Some(cell) = self.cells.get(slot.index()) {
-            cell.fresh_until_ms.store(until.as_millis().try_into().unwrap_or(u64::MAX), Relaxed);
+        if let Some(fresh_until_ms) = self.fresh_until_ms.get(slot.index()) {
+            fresh_until_ms.store(until.as_millis().try_into().unwrap_or(u64::MAX), Relaxed);
         }
     }
 
@@ -202,8 +213,8 @@ impl LoadTable {
 
     /// Applies `f` to the node's counts as one atomic step.
     fn change(&self, slot: Slot, f: impl Fn(&mut Load)) {
-        let Some(cell) = self.cells.get(slot.index()) else { return };
-        cell.load.update(Relaxed, Relaxed, |word| {
+        let Some(word) = self.loads.get(slot.index()) else { return };
+        word.update(Relaxed, Relaxed, |word| {
             let mut load = Load::from_word(word);
             f(&mut load);
             load.to_word()

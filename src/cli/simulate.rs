@@ -19,8 +19,8 @@ const SWEEP: [f64; 9] = [0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1];
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
     #[command(subcommand)]
-    plan: Option<Command>,
-    /// Situations, separated by commas, or "all": steady, bursty, unequal, hidden-capacity, foreign-load, fast-failing, slow-node, join, restart, node-restart, telemetry-loss, bad-media, two-controllers
+    command: Option<Command>,
+    /// Situations, separated by commas, or "all": steady, bursty, unequal, hidden-capacity, foreign-load, fast-failing, silent, poison, slow-node, join, restart, node-restart, telemetry-loss, bad-media, two-controllers
     #[arg(long, default_value = "steady")]
     scenario: String,
     /// Nodes as COUNTxCAPACITY groups: 10x100, or 2x50,2x200, or 9x100,1x100:50 where the last carries 50 of its 100; by default what shows the scenario best
@@ -38,6 +38,12 @@ pub(super) struct Args {
     /// Runs per rule, each with calls of its own
     #[arg(long, default_value_t = 3, value_parser = RangedU64ValueParser::<u64>::new().range(1..=1_000))]
     seeds: u64,
+    /// The first run's seed; the others follow
+    #[arg(long, default_value_t = 1, value_parser = RangedU64ValueParser::<u64>::new().range(0..=1_000_000_000))]
+    first_seed: u64,
+    /// Nodes that a call is tried on before it is lost; 1 for no second try
+    #[arg(long, default_value_t = 5, value_parser = RangedU64ValueParser::<u64>::new().range(1..=5))]
+    attempts: u64,
     /// Rules, separated by commas, or "all": kamari, round-robin, weighted-round-robin, random, call-load, call-load-4, latency, heartbeat, least-clients, load-average, stress-corrected, least-request, prequal, partitioned, erlang-b
     #[arg(long, default_value = "all")]
     policies: String,
@@ -59,6 +65,21 @@ pub(super) struct Args {
 enum Command {
     /// How many nodes does a load need?
     Plan(PlanArgs),
+    /// Write the documentation's results: every rule in every situation, with plots
+    Document(DocumentArgs),
+}
+
+#[derive(Debug, Parser)]
+struct DocumentArgs {
+    /// The folder to write into: selection-results.md and plots/
+    #[arg(long)]
+    into: PathBuf,
+    /// Calls per run, the warm-up included
+    #[arg(long, default_value_t = 100_000, value_parser = RangedU64ValueParser::<u64>::new().range(2_000..=1_000_000_000))]
+    calls: u64,
+    /// Runs per rule, each with calls of its own
+    #[arg(long, default_value_t = 2, value_parser = RangedU64ValueParser::<u64>::new().range(1..=1_000))]
+    seeds: u64,
 }
 
 #[derive(Debug, Parser)]
@@ -79,8 +100,10 @@ struct PlanArgs {
 
 /// Runs the command.
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
-    if let Some(Command::Plan(args)) = args.plan {
-        return plan(&args);
+    match args.command {
+        Some(Command::Plan(args)) => return plan(&args),
+        Some(Command::Document(args)) => return document(&args),
+        None => {}
     }
     let scenarios: Vec<Scenario> = named("scenario", &args.scenario)?;
     let policies: Vec<Policy> = named("policies", &args.policies)?;
@@ -95,7 +118,20 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         };
         let (load, hold, calls, seeds) = (args.load, args.hold, args.calls, args.seeds);
         let (policies, holding, settings) = (policies.clone(), holding.clone(), Settings::default());
-        asked.push(Question { scenario, policies, nodes, load, hold, holding, calls, seeds, settings });
+        let (first_seed, attempts) = (args.first_seed, args.attempts as usize);
+        asked.push(Question {
+            scenario,
+            policies,
+            nodes,
+            load,
+            hold,
+            holding,
+            calls,
+            seeds,
+            first_seed,
+            attempts,
+            settings,
+        });
     }
     let mut answers = Vec::new();
     for question in &asked {
@@ -149,6 +185,19 @@ fn within(field: &str, found: f64, least: f64, most: f64) -> anyhow::Result<()> 
         return Ok(());
     }
     bail!(Invalid::new(field, format!("a number from {least} to {most}"), found))
+}
+
+fn document(args: &DocumentArgs) -> anyhow::Result<()> {
+    let pages = simulate::document(args.calls, args.seeds, &mut |run, done| progress("documentation", run, done))?;
+    end_progress();
+    for (name, text) in pages {
+        let path = args.into.join(name);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
 }
 
 fn plan(args: &PlanArgs) -> anyhow::Result<()> {
@@ -214,8 +263,9 @@ fn command(args: &Args) -> String {
         (None, None) => String::new(),
     };
     format!(
-        "kamari simulate --scenario {}{nodes} --load {} --hold {} --calls {} --seeds {} --policies {}{times}",
-        args.scenario, args.load, args.hold, args.calls, args.seeds, args.policies
+        "kamari simulate --scenario {}{nodes} --load {} --hold {} --calls {} --seeds {} --first-seed {} --attempts {} \
+         --policies {}{times}",
+        args.scenario, args.load, args.hold, args.calls, args.seeds, args.first_seed, args.attempts, args.policies
     )
 }
 

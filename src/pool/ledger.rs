@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::reservation::{Arrival, Made};
+use super::reservation::{Arrival, Fault, Made};
 use super::routing::{Note, Routing};
 use crate::balance::{Balancer, NodeState, Slot};
 use crate::telemetry::PoolMetrics;
@@ -41,13 +41,13 @@ impl Ledger {
                     tell(balancer, slot, |node| node.on_released(now));
                     self.metrics.reservations_released.inc();
                 }
-                Note::Failed { slot, code, promised_at } => {
-                    match code {
-                        Some(code) => tell(balancer, slot, |node| node.on_outcome(code, promised_at, now)),
-                        None if promised_at.is_some() => tell(balancer, slot, |node| node.on_released(now)),
-                        None => {}
-                    }
-                    self.metrics.reservations_released.inc_by(u64::from(promised_at.is_some()));
+                Note::Failed { slot, code, promised } => {
+                    tell(balancer, slot, |node| node.on_outcome(code, promised, now));
+                    self.metrics.reservations_released.inc_by(u64::from(promised));
+                    changed = true;
+                }
+                Note::Blamed(fault) => {
+                    blame(balancer, fault, now);
                     changed = true;
                 }
             }
@@ -63,13 +63,14 @@ impl Ledger {
         changed
     }
 
-    /// A call of ours began on the node at `slot`.
-    pub(super) fn started(&self, balancer: &mut Balancer, slot: Slot, call_id: Option<&str>, now: Duration) {
+    /// A call of ours began on the node at `slot`. Whether that says something of another node.
+    pub(super) fn started(&self, balancer: &mut Balancer, slot: Slot, call_id: Option<&str>, now: Duration) -> bool {
         let reservations = &self.routing.reservations;
-        let (arrival, silent) =
+        let (arrival, faults) =
             call_id.map_or((Arrival::Unannounced, vec![]), |call_id| reservations.arrived(call_id, slot, now));
-        for (other, since) in silent {
-            tell(balancer, other, |node| node.on_silence(since, now));
+        let blamed = !faults.is_empty();
+        for fault in faults {
+            blame(balancer, fault, now);
         }
         match arrival {
             Arrival::Confirmed(setup) => {
@@ -84,6 +85,19 @@ impl Ledger {
             }
             Arrival::Unannounced => tell(balancer, slot, |node| node.on_call_started(now)),
         }
+        blamed
+    }
+
+    /// A call of ours was found on the node at `slot`, where it began unseen: when, and after which failures elsewhere, is
+    /// nothing to judge a node by now.
+    pub(super) fn found(&self, balancer: &mut Balancer, slot: Slot, call_id: Option<&str>, now: Duration) {
+        let arrival = call_id.map(|call_id| self.routing.reservations.arrived(call_id, slot, now).0);
+        if let Some(Arrival::Confirmed(_) | Arrival::Elsewhere(_)) = arrival {
+            let promised = if let Some(Arrival::Elsewhere(promised)) = arrival { promised } else { slot };
+            tell(balancer, promised, |node| node.on_released(now));
+            self.metrics.reservations_confirmed.inc();
+        }
+        tell(balancer, slot, |node| node.on_call_started(now));
     }
 
     /// A call of ours was answered.
@@ -100,6 +114,11 @@ impl Ledger {
             self.routing.reservations.ended(call_id);
         }
     }
+}
+
+/// Holds a failure against its node.
+fn blame(balancer: &mut Balancer, fault: Fault, now: Duration) {
+    tell(balancer, fault.slot, |node| node.on_blamed(fault.code, fault.sent, now));
 }
 
 /// Tells a node's balancing state what happened, if the node is still there.

@@ -7,8 +7,8 @@
 //! Who changes what: lookup threads add promises and move failed ones; everything else is done by the registry. The
 //! *counts* live in the balancer's load table; this table only says whose they are.
 //!
-//! A node's **silence** on a call is held against it only once another node has taken that call: a stranger can write a
-//! request that every node drops, and each call of that kind would else take nodes out of service.
+//! A node's **failure** of a call is held against it only once another node has taken that call: a stranger can write a
+//! request that every node drops or refuses, and each call of that kind would else take nodes out of service.
 //!
 //! Invariants: the map is bounded and never iterated on the lookup path; no guard of it outlives a method.
 
@@ -53,8 +53,8 @@ struct Promise {
     phase: Phase,
     /// When the node that has the promise was named, since the pool's epoch.
     at: Duration,
-    /// Nodes of the answer that were silent, by their places in it, and since when they had the call.
-    silent: [Option<Duration>; MAX_ROUTES],
+    /// Nodes of the answer that failed the call, by their places in it.
+    faults: [Option<Fault>; MAX_ROUTES],
     /// Tells this promise from a later one of the same Call-ID.
     serial: u64,
     /// Whether the callee's side was seen to answer.
@@ -79,17 +79,16 @@ impl Promise {
         self.held.ranked.as_slice().iter().position(|other| *other == slot)
     }
 
-    fn is_silent(&mut self, slot: Slot, since: Duration) {
-        if let Some(place) = self.place(slot) {
-            self.silent[place] = Some(since);
+    fn note(&mut self, fault: Fault) {
+        if let Some(place) = self.place(fault.slot) {
+            self.faults[place] = Some(fault);
         }
     }
 
-    /// Those that were silent, `taker` aside.
-    fn take_silent(&mut self, taker: Slot) -> Silent {
-        let silent = std::mem::take(&mut self.silent);
-        let pairs = self.held.ranked.as_slice().iter().copied().zip(silent);
-        pairs.filter_map(|(slot, since)| Some((slot, since?))).filter(|(slot, _)| *slot != taker).collect()
+    /// Those that failed the call, `taker` aside.
+    fn take_faults(&mut self, taker: Slot) -> Vec<Fault> {
+        let faults = std::mem::take(&mut self.faults);
+        faults.into_iter().flatten().filter(|fault| fault.slot != taker).collect()
     }
 }
 
@@ -124,18 +123,26 @@ pub(crate) enum Arrival {
     Unannounced,
 }
 
-/// Nodes that were silent on a call which another node took, each with the time at which it was sent the call.
-pub(crate) type Silent = Vec<(Slot, Duration)>;
+/// A node that failed a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) slot: Slot,
+    /// When it was sent the call, at the earliest.
+    pub(crate) sent: Duration,
+    /// With this SIP code; 408 for silence.
+    pub(crate) code: u16,
+}
 
 /// What a report of failure meant.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The promise, which the node had since then, has moved on to the next node of the answer.
-    Moved(Duration, Made),
-    /// There is no next node with room: the promise, which the node had since then, is over.
-    Over(Duration),
-    /// The call is known, and the node has no promise of it: it was tried after another. Whether another has taken it.
-    NotPromised { taken: bool },
+    /// The promise, which the node had, has moved on to the next node of the answer.
+    Moved(Made),
+    /// There is no next node with room: the promise, which the node had, is over.
+    Over,
+    /// The call is known, and the node has no promise of it: it was tried after another, or another has taken the call
+    /// before this report came. Then the fault is the node's own.
+    NotPromised { taken: Option<Fault> },
     /// The call had arrived on that very node.
     Arrived,
     /// The call is not known.
@@ -189,19 +196,19 @@ impl Reservations {
                 Insert::Raced(entry.get().held)
             }
             Entry::Vacant(entry) => {
-                let silent = [None; MAX_ROUTES];
+                let faults = [None; MAX_ROUTES];
                 let held = Held::new(ranked);
-                entry.insert(Promise { held, phase: Phase::Reserved, answered: false, at: now, silent, serial });
+                entry.insert(Promise { held, phase: Phase::Reserved, answered: false, at: now, faults, serial });
                 Insert::Made(made)
             }
         }
     }
 
-    /// The call was seen on the node at `slot`, and these were silent on it.
-    pub(crate) fn arrived(&self, call_id: &str, slot: Slot, now: Duration) -> (Arrival, Silent) {
-        let Some(mut promise) = self.promises.get_mut(call_id) else { return (Arrival::Unannounced, Silent::new()) };
-        let silent = promise.take_silent(slot);
-        (promise.arrived(slot, now), silent)
+    /// The call was seen on the node at `slot`, and these had failed it before.
+    pub(crate) fn arrived(&self, call_id: &str, slot: Slot, now: Duration) -> (Arrival, Vec<Fault>) {
+        let Some(mut promise) = self.promises.get_mut(call_id) else { return (Arrival::Unannounced, Vec::new()) };
+        let faults = promise.take_faults(slot);
+        (promise.arrived(slot, now), faults)
     }
 
     /// The call was answered: how long after its promise, the first time that this is said of it.
@@ -218,42 +225,44 @@ impl Reservations {
         self.remove_if(call_id, |promise| promise.phase == Phase::Arrived);
     }
 
-    /// The node at `slot` failed the call before it arrived there, by saying nothing if `silent`. `reserve` takes a place on a
-    /// node if it has one.
+    /// The node at `slot` failed the call before it arrived there, with this SIP `code`. `reserve` takes a place on a node if
+    /// it has one.
     pub(crate) fn failed(
         &self,
         call_id: &str,
         slot: Slot,
-        silent: bool,
+        code: u16,
         now: Duration,
         mut reserve: impl FnMut(Slot) -> bool,
     ) -> Failure {
         let Some(mut promise) = self.promises.get_mut(call_id) else { return Failure::Unknown };
         let here = promise.held.slots().first() == Some(&slot);
         if promise.phase == Phase::Arrived || !here {
-            let taken = promise.phase == Phase::Arrived;
-            if silent && !here && !taken {
-                promise.is_silent(slot, now);
+            if here {
+                return Failure::Arrived;
             }
-            return if here { Failure::Arrived } else { Failure::NotPromised { taken } };
+            if promise.phase == Phase::Arrived {
+                let fault = Fault { slot, sent: promise.at, code };
+                return Failure::NotPromised { taken: Some(fault) };
+            }
+            promise.note(Fault { slot, sent: now, code });
+            return Failure::NotPromised { taken: None };
         }
         let since = promise.at;
-        if silent {
-            promise.is_silent(slot, since);
-        }
+        promise.note(Fault { slot, sent: since, code });
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         (promise.at, promise.serial) = (now, serial);
         promise.held.failed += 1;
         while let Some(next) = promise.held.slots().first().copied() {
             if reserve(next) {
                 let made = Made { call_id: promise.key().clone(), slot: next, at: now, serial };
-                return Failure::Moved(since, made);
+                return Failure::Moved(made);
             }
             promise.held.failed += 1;
         }
         drop(promise);
         self.remove_if(call_id, |promise| promise.serial == serial);
-        Failure::Over(since)
+        Failure::Over
     }
 
     /// The caller gave up before the call arrived: the promise is gone. The node that it was for; nothing when there was
@@ -299,7 +308,7 @@ mod tests {
     use rand::SeedableRng;
     use rand::rngs::SmallRng;
 
-    use super::{Arrival, Failure, Insert, Made, Reservations};
+    use super::{Arrival, Failure, Fault, Insert, Made, Reservations};
     use crate::balance::{Balancer, Ranked, Settings, Standing, choose};
     use crate::pool::name::CallId;
 
@@ -351,14 +360,14 @@ mod tests {
         let first = made(&table, "a", answer);
         let slots = answer.as_slice();
         assert!(
-            matches!(table.failed("a", slots[1], false, NOW, |_| true), Failure::NotPromised { taken: false }),
+            matches!(table.failed("a", slots[1], 503, NOW, |_| true), Failure::NotPromised { taken: None }),
             "not that node's"
         );
-        let Failure::Moved(NOW, moved) = table.failed("a", slots[0], false, NOW, |_| true) else { panic!("moved") };
+        let Failure::Moved(moved) = table.failed("a", slots[0], 503, NOW, |_| true) else { panic!("moved") };
         assert_eq!(moved.slot, slots[1]);
         assert_eq!(table.held("a").unwrap().slots(), &slots[1..]);
         assert!(!table.expire("a", first.serial), "the first promise's time does not end the second's");
-        assert!(matches!(table.failed("a", slots[1], false, NOW, |slot| slot != slots[2]), Failure::Over(NOW)));
+        assert!(matches!(table.failed("a", slots[1], 503, NOW, |slot| slot != slots[2]), Failure::Over));
         assert_eq!((table.live(), table.held("a").is_none()), (0, true));
     }
 
@@ -375,18 +384,18 @@ mod tests {
     }
 
     #[test]
-    fn silence_counts_when_another_node_took_the_call() {
+    fn a_failure_counts_when_another_node_took_the_call() {
         let (table, answer) = (Reservations::new(10), ranked());
         let slots = answer.as_slice();
         let later = NOW + Duration::from_secs(2);
         made(&table, "a", answer);
-        assert!(matches!(table.failed("a", slots[0], true, later, |_| true), Failure::Moved(NOW, _)));
-        assert_eq!(table.arrived("a", slots[1], later).1, [(slots[0], NOW)]);
+        assert!(matches!(table.failed("a", slots[0], 408, later, |_| true), Failure::Moved(_)));
+        assert_eq!(table.arrived("a", slots[1], later).1, [Fault { slot: slots[0], sent: NOW, code: 408 }]);
         assert!(table.arrived("a", slots[1], later).1.is_empty(), "once");
         // What nobody takes is the call's own fault.
         made(&table, "poison", answer);
         for slot in slots {
-            table.failed("poison", *slot, true, later, |_| true);
+            table.failed("poison", *slot, 503, later, |_| true);
         }
         assert!(table.held("poison").is_none());
         assert_eq!(table.arrived("poison", slots[2], later), (Arrival::Unannounced, vec![]));
@@ -396,11 +405,12 @@ mod tests {
     fn a_call_may_arrive_elsewhere_before_the_report_does() {
         let (table, answer) = (Reservations::new(10), ranked());
         made(&table, "a", answer);
-        let slots = answer.as_slice();
+        let (slots, later) = (answer.as_slice(), NOW + Duration::from_millis(40));
         assert_eq!(table.arrived("a", slots[2], NOW).0, Arrival::Elsewhere(slots[0]));
-        assert!(matches!(table.failed("a", slots[0], true, NOW, |_| true), Failure::NotPromised { taken: true }));
-        assert!(matches!(table.failed("b", slots[0], false, NOW, |_| true), Failure::Unknown));
-        assert!(matches!(table.failed("a", slots[2], false, NOW, |_| true), Failure::Arrived), "it was there");
+        let Failure::NotPromised { taken } = table.failed("a", slots[0], 503, later, |_| true) else { panic!("taken") };
+        assert_eq!(taken, Some(Fault { slot: slots[0], sent: NOW, code: 503 }), "sent when it was named, told later");
+        assert!(matches!(table.failed("b", slots[0], 503, NOW, |_| true), Failure::Unknown));
+        assert!(matches!(table.failed("a", slots[2], 503, NOW, |_| true), Failure::Arrived), "it was there");
         assert_eq!(table.held("a").unwrap().slots(), &slots[2..]);
         assert_eq!(table.arrived("b", slots[0], NOW).0, Arrival::Unannounced);
     }

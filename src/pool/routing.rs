@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::name::{CallId, NodeName};
-use super::reservation::{Failure, Held, Insert, Made, Reservations};
+use super::reservation::{Failure, Fault, Held, Insert, Made, Reservations};
 use super::snapshot::{Snapshot, Target};
 use crate::balance::{self, Balancer, LoadTable, Placement, Slot};
 
@@ -28,14 +28,10 @@ pub(crate) enum Note {
     GiveBack(Slot),
     /// A promised call was given up before it came to its node.
     GivenUp(Slot),
-    /// A node failed a call.
-    Failed {
-        slot: Slot,
-        /// The SIP code that counts against the node; none where that is not known yet.
-        code: Option<u16>,
-        /// When the call was promised to the node, if it still was.
-        promised_at: Option<Duration>,
-    },
+    /// A node failed a call with this SIP code; `promised` if it held the call's promise.
+    Failed { slot: Slot, code: u16, promised: bool },
+    /// A node failed a call that another node has taken.
+    Blamed(Fault),
 }
 
 /// An answer to a lookup.
@@ -165,23 +161,18 @@ impl Routing {
         let Some(slot) = snapshot.slot(node.as_str()) else { return false };
         let now = self.epoch.elapsed();
         let reserve = |next| balance::reserve(&snapshot.scores, &self.table, now, next);
-        let silent = balance::is_silence(code);
-        let mut counts = !silent;
-        let promised_at = match self.reservations.failed(call_id, slot, silent, now, reserve) {
+        match self.reservations.failed(call_id, slot, code, now, reserve) {
             Failure::Unknown => return false,
             // The node took the call, and what then became of it was the application's or the callee's doing.
             Failure::Arrived => return true,
-            Failure::NotPromised { taken } => {
-                counts |= taken;
-                None
-            }
-            Failure::Over(since) => Some(since),
-            Failure::Moved(since, made) => {
+            Failure::NotPromised { taken: Some(fault) } => self.tell(Note::Blamed(fault)),
+            Failure::NotPromised { taken: None } => self.tell(Note::Failed { slot, code, promised: false }),
+            Failure::Over => self.tell(Note::Failed { slot, code, promised: true }),
+            Failure::Moved(made) => {
                 self.tell(Note::Made(made));
-                Some(since)
+                self.tell(Note::Failed { slot, code, promised: true });
             }
-        };
-        self.tell(Note::Failed { slot, code: counts.then_some(code), promised_at });
+        }
         self.bell.notify_one();
         true
     }

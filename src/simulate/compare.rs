@@ -28,8 +28,12 @@ pub struct Question {
     pub holding: Holding,
     /// Calls per run.
     pub calls: u64,
-    /// Runs per rule, with seeds 1, 2, ...
+    /// Runs per rule, with seeds that follow each other.
     pub seeds: u64,
+    /// The first seed.
+    pub first_seed: u64,
+    /// Nodes that a call is tried on at most, 1 to 5.
+    pub attempts: usize,
     /// Settings of kamari's own rule.
     pub settings: Settings,
 }
@@ -67,8 +71,18 @@ pub struct Row {
     pub setup_p99: f64,
     /// Share of answered calls begun on a node that loses more than 2% of RTP.
     pub bad_media: f64,
-    /// Most tries that a failing node got within one fault while another node had room.
+    /// Calls that came while a fault of telemetry or of the controller lasted, or within 2 s after it.
+    pub fault_calls: u64,
+    /// Of those: the share that one who sees every free slot loses.
+    pub fault_bound: f64,
+    /// Of those: the share that their first node did not take, or that no node was named for.
+    pub fault_blocking: f64,
+    /// Of those: the share that no tried node took.
+    pub fault_lost_share: f64,
+    /// Most calls that a failing node got within one fault.
     pub failing_tries: u64,
+    /// The same without those that no other node had room for.
+    pub failing_cost: u64,
     /// Largest share of attempts that a joining node got in its first minute, over its fair share.
     pub join_share: f64,
     /// Calls refused by joining nodes in their first minute.
@@ -91,17 +105,21 @@ pub fn compare(question: &Question, progress: &mut dyn FnMut(&str, f64)) -> Vec<
         question.hold,
         question.calls,
         question.holding.clone(),
+        question.attempts,
     );
-    let bounds: Vec<_> =
-        (1..=question.seeds).map(|seed| once(Policy::ErlangB, &run, question, seed, progress)).collect();
-    let bound = share(&bounds, |outcome| outcome.first_try_blocked);
+    let seeds = question.first_seed..question.first_seed + question.seeds;
+    let bounds: Vec<_> = seeds.clone().map(|seed| once(Policy::ErlangB, &run, question, seed, progress)).collect();
+    let bound = Bound {
+        all: share(&bounds, |outcome| outcome.calls, |outcome| outcome.first_try_blocked),
+        fault: share(&bounds, |outcome| outcome.watched, |outcome| outcome.watched_blocked),
+    };
     question
         .policies
         .iter()
         .map(|&policy| {
             let outcomes: Vec<_> = match policy {
                 Policy::ErlangB => bounds.clone(),
-                _ => (1..=question.seeds).map(|seed| once(policy, &run, question, seed, progress)).collect(),
+                _ => seeds.clone().map(|seed| once(policy, &run, question, seed, progress)).collect(),
             };
             sum_up(policy, question, outcomes, bound)
         })
@@ -132,15 +150,23 @@ fn once(policy: Policy, run: &Run, question: &Question, seed: u64, progress: &mu
     Engine::new(run, chooser, seed).run(traffic, |done| progress(&name, done))
 }
 
-fn share(outcomes: &[Outcome], count: impl Fn(&Outcome) -> u64) -> f64 {
-    let calls: u64 = outcomes.iter().map(|outcome| outcome.calls).sum();
-    outcomes.iter().map(count).sum::<u64>() as f64 / calls.max(1) as f64
+/// What nobody can undercut: of all calls, and of those that a fault may touch.
+#[derive(Clone, Copy)]
+struct Bound {
+    all: f64,
+    fault: f64,
 }
 
-fn sum_up(policy: Policy, question: &Question, outcomes: Vec<Outcome>, bound: f64) -> Row {
+fn share(outcomes: &[Outcome], of: fn(&Outcome) -> u64, count: fn(&Outcome) -> u64) -> f64 {
+    outcomes.iter().map(count).sum::<u64>() as f64 / outcomes.iter().map(of).sum::<u64>().max(1) as f64
+}
+
+fn sum_up(policy: Policy, question: &Question, outcomes: Vec<Outcome>, bound: Bound) -> Row {
+    let of_all = |count| share(&outcomes, |outcome| outcome.calls, count);
+    let of_watched = |count| share(&outcomes, |outcome| outcome.watched, count);
     let mean = |figure: fn(&Outcome) -> f64| outcomes.iter().map(figure).sum::<f64>() / outcomes.len().max(1) as f64;
     let total = |count: fn(&Outcome) -> u64| outcomes.iter().map(count).sum::<u64>();
-    let blocking = share(&outcomes, |outcome| outcome.first_try_blocked);
+    let blocking = of_all(|outcome| outcome.first_try_blocked);
     let runs = outcomes.len().max(1) as f64;
     let variance = outcomes
         .iter()
@@ -152,17 +178,22 @@ fn sum_up(policy: Policy, question: &Question, outcomes: Vec<Outcome>, bound: f6
         scenario: question.scenario.name(),
         load: question.load,
         first_try_blocking: blocking,
-        bound,
+        bound: bound.all,
         erlang_b: erlang_b(question.load * f64::from(question.nodes.slots()), question.nodes.slots()),
         attempts_per_call: total(|outcome| outcome.attempts) as f64 / total(|outcome| outcome.routed).max(1) as f64,
         max_over_mean: mean(|outcome| outcome.max_over_mean),
         hot_call_time: mean(|outcome| outcome.hot_call_time),
-        lost_share: share(&outcomes, |outcome| outcome.lost),
+        lost_share: of_all(|outcome| outcome.lost),
         lost_calls: total(|outcome| outcome.lost),
         calls: total(|outcome| outcome.calls),
         setup_p50: mean(|outcome| outcome.setup_p50),
         setup_p99: mean(|outcome| outcome.setup_p99),
         bad_media: mean(|outcome| outcome.bad_media),
+        fault_calls: total(|outcome| outcome.watched),
+        fault_bound: bound.fault,
+        fault_blocking: of_watched(|outcome| outcome.watched_blocked),
+        fault_lost_share: of_watched(|outcome| outcome.watched_lost),
+        failing_cost: outcomes.iter().map(|outcome| outcome.failing_cost).max().unwrap_or(0),
         failing_tries: outcomes.iter().map(|outcome| outcome.failing_tries).max().unwrap_or(0),
         join_share: outcomes.iter().map(|outcome| outcome.join_share).fold(0.0, f64::max),
         join_refusals: total(|outcome| outcome.join_refusals),

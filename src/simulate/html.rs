@@ -46,7 +46,8 @@ fn section(rows: &[Row]) -> String {
     html.push_str(&svg::bars("Tries per call", &bars));
     html.push_str("<h3>Utilisation of every node over time, in minutes</h3><div class=\"grid\">");
     for row in rows {
-        let _ = write!(html, "<figure>{}<figcaption>{}</figcaption></figure>", timeline(row), escape(&row.policy));
+        let _ =
+            write!(html, "<figure>{}<figcaption>{}</figcaption></figure>", utilisation_chart(row), escape(&row.policy));
     }
     html.push_str("</div>");
     html
@@ -74,7 +75,8 @@ fn table(rows: &[Row]) -> String {
     html + "</table>"
 }
 
-fn timeline(row: &Row) -> String {
+/// The utilisation of every node over time, in minutes.
+pub(super) fn utilisation_chart(row: &Row) -> String {
     let nodes = row.timeline.first().map_or(0, |(_, used)| used.len());
     let lines: Vec<_> = (0..nodes)
         .map(|node| Line {
@@ -88,7 +90,7 @@ fn timeline(row: &Row) -> String {
     svg::lines(&format!("Utilisation under {}", row.policy), "", (0.0, end), Scale::Linear(1.0), &lines)
 }
 
-fn blocking_against_load(sweep: &[SweepPoint]) -> String {
+fn blocking_lines(sweep: &[SweepPoint]) -> Vec<Line> {
     let policies = sweep.first().map_or(0, |(_, _, rows)| rows.len());
     let mut lines: Vec<_> = (0..policies)
         .map(|i| Line {
@@ -104,13 +106,22 @@ fn blocking_against_load(sweep: &[SweepPoint]) -> String {
         dashed: true,
         points: sweep.iter().map(|&(load, bound, _)| (load, bound)).collect(),
     });
+    lines
+}
+
+/// Blocking at the first try against load, every rule beside Erlang B. `sweep` must not be empty.
+pub(super) fn blocking_chart(sweep: &[SweepPoint]) -> String {
     let ends = (sweep[0].0, sweep[sweep.len() - 1].0);
-    let chart = svg::lines(
+    svg::lines(
         "Blocking at the first try against load",
         "offered load / capacity",
         ends,
         Scale::Log(-5, 0),
-        &lines,
-    );
-    format!("<h2>Blocking at the first try against load</h2>{chart}{}", svg::legend(&lines))
+        &blocking_lines(sweep),
+    )
+}
+
+fn blocking_against_load(sweep: &[SweepPoint]) -> String {
+    let legend = svg::legend(&blocking_lines(sweep));
+    format!("<h2>Blocking at the first try against load</h2>{}{legend}", blocking_chart(sweep))
 }

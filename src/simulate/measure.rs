@@ -33,8 +33,16 @@ pub struct Outcome {
     pub setup_p99: f64,
     /// Share of answered calls that began on a node losing more than 2% of RTP.
     pub bad_media: f64,
-    /// Most tries that a failing node got within one fault while another node had room.
+    /// Most calls that a failing node got within one fault.
     pub failing_tries: u64,
+    /// The same without those that no other node had room for, and which were lost whatever was tried.
+    pub failing_cost: u64,
+    /// Calls that came while a fault of telemetry or of the controller lasted, or within 2 s after it.
+    pub watched: u64,
+    /// Of those, the ones that the first node did not take, or that no node was named for.
+    pub watched_blocked: u64,
+    /// Of those, the ones that no tried node took.
+    pub watched_lost: u64,
     /// Largest share of attempts that a joining node got in its first minute, over its fair share.
     pub join_share: f64,
     /// Calls refused by a joining node in its first minute.
@@ -62,6 +70,8 @@ pub(super) struct Measure {
     answered: u64,
     bad: u64,
     failing_tries: u64,
+    failing_cost: u64,
+    watching: bool,
     joining: Option<(usize, f64, f64)>,
     join_attempts: u64,
     outcome: Outcome,
@@ -84,6 +94,8 @@ impl Measure {
             answered: 0,
             bad: 0,
             failing_tries: 0,
+            failing_cost: 0,
+            watching: false,
             joining: None,
             join_attempts: 0,
             outcome: Outcome { tries: vec![0; nodes.len()], ..Outcome::default() },
@@ -124,48 +136,70 @@ impl Measure {
         }
     }
 
-    /// A call arrives; counted once the run is warm and if it is ours.
-    pub(super) fn arrival(&mut self, number: u64, ours: bool) {
+    /// A call arrives; counted once the run is warm and if it is ours. Whether it is one that a fault may touch.
+    pub(super) fn arrival(&mut self, number: u64, ours: bool) -> bool {
         self.warm = number >= self.warm_calls;
         if self.warm && ours {
             self.outcome.calls += 1;
             self.outcome.routed += 1;
+            self.outcome.watched += u64::from(self.watching);
         }
+        self.warm && ours && self.watching
+    }
+
+    /// A fault of telemetry or of the controllers begins, or its traces must be gone.
+    pub(super) fn watch(&mut self, watching: bool) {
+        self.watching = watching;
     }
 
     /// No node was named for the call that just arrived.
-    pub(super) fn refused_at_once(&mut self) {
+    pub(super) fn refused_at_once(&mut self, watched: bool) {
         if self.warm {
             self.outcome.routed -= 1;
-            self.outcome.first_try_blocked += 1;
+            self.blocked(watched);
             self.outcome.lost += 1;
+            self.outcome.watched_lost += u64::from(watched);
         }
     }
 
+    fn blocked(&mut self, watched: bool) {
+        self.outcome.first_try_blocked += 1;
+        self.outcome.watched_blocked += u64::from(watched);
+    }
+
     /// One of our calls reached a node, as its try number `leg` (from 0).
-    pub(super) fn attempt(&mut self, node: usize, leg: usize, accepted: bool, failing: bool) {
+    pub(super) fn attempt(&mut self, node: usize, leg: usize, accepted: bool, watched: bool) {
         if let Some((joining, _, _)) = self.joining
             && joining == node
         {
             self.join_attempts += 1;
             self.outcome.join_refusals += u64::from(!accepted);
         }
-        if failing {
-            self.failing_tries += 1;
-            self.outcome.failing_tries = self.outcome.failing_tries.max(self.failing_tries);
-        }
         if self.warm {
             self.outcome.attempts += 1;
             self.outcome.tries[node] += 1;
-            self.outcome.first_try_blocked += u64::from(leg == 0 && !accepted);
+            if leg == 0 && !accepted {
+                self.blocked(watched);
+            }
         }
     }
 
+    /// One of our calls came to a failing node, although others had room or for want of any.
+    pub(super) fn failed_by_fault(&mut self, had_room: bool) {
+        self.failing_tries += 1;
+        self.failing_cost += u64::from(had_room);
+        self.outcome.failing_tries = self.outcome.failing_tries.max(self.failing_tries);
+        self.outcome.failing_cost = self.outcome.failing_cost.max(self.failing_cost);
+    }
+
     /// One of our calls found no node. `first` when it was never tried on any.
-    pub(super) fn lost(&mut self, first: bool) {
+    pub(super) fn lost(&mut self, first: bool, watched: bool) {
         if self.warm {
             self.outcome.lost += 1;
-            self.outcome.first_try_blocked += u64::from(first);
+            self.outcome.watched_lost += u64::from(watched);
+            if first {
+                self.blocked(watched);
+            }
         }
     }
 
@@ -181,7 +215,7 @@ impl Measure {
 
     /// A node begins to fail.
     pub(super) fn fault_began(&mut self) {
-        self.failing_tries = 0;
+        (self.failing_tries, self.failing_cost) = (0, 0);
     }
 
     /// A node joins; `fair` attempts would be its share of the first minute.

@@ -5,6 +5,7 @@
 //! same result on every machine. It knows `balance` and nothing else of kamari.
 
 mod compare;
+mod document;
 mod engine;
 mod erlang;
 mod html;
@@ -18,7 +19,8 @@ mod traffic;
 
 pub use crate::balance::Settings;
 pub use compare::{Question, Row, compare, sweep};
-pub use erlang::{Plan, erlang_b, erlangs_at, slots_for};
+pub use document::{Page, document};
+pub use erlang::{Plan, busy_slots, erlang_b, erlangs_at, slots_for, unseen_loss};
 pub use html::{SweepPoint, report};
 pub use measure::Outcome;
 pub use nodes::{NodeSize, Nodes};

@@ -3,23 +3,28 @@
 
 use rand::rngs::Xoshiro256PlusPlus;
 
-/// The most nodes that one call is tried on, for every rule alike.
-pub(super) const TRIES: usize = 3;
+/// The most nodes that one call is ever tried on.
+pub(super) const MAX_TRIES: usize = 5;
 
 /// Nodes for one call, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Routes {
-    nodes: [usize; TRIES],
+    nodes: [usize; MAX_TRIES],
     len: usize,
 }
 
 impl Routes {
     /// Adds a node as the next best; ignored when full.
     pub fn push(&mut self, node: usize) {
-        if self.len < TRIES {
+        if self.len < MAX_TRIES {
             self.nodes[self.len] = node;
             self.len += 1;
         }
+    }
+
+    /// The best `len` of them.
+    pub(super) fn first(self, len: usize) -> Self {
+        Self { len: self.len.min(len), ..self }
     }
 
     /// The nodes, best first.
@@ -31,7 +36,7 @@ impl Routes {
 impl FromIterator<usize> for Routes {
     fn from_iter<T: IntoIterator<Item = usize>>(nodes: T) -> Self {
         let mut routes = Self::default();
-        nodes.into_iter().take(TRIES).for_each(|node| routes.push(node));
+        nodes.into_iter().take(MAX_TRIES).for_each(|node| routes.push(node));
         routes
     }
 }
@@ -73,6 +78,9 @@ pub trait Rule {
 
     /// A poll was answered.
     fn on_poll(&mut self, _node: usize, _poll: &Poll, _now: f64) {}
+
+    /// A poll was not answered, or the node's events do not arrive.
+    fn on_poll_lost(&mut self, _node: usize, _now: f64) {}
 
     /// A node joined the pool or came back to it (`true`), or was taken out or found dead.
     fn on_member(&mut self, node: usize, member: bool, now: f64);

@@ -19,6 +19,10 @@ pub enum Scenario {
     ForeignLoad,
     /// One node at a time refuses every call at once, for 300 s, every 1,800 s.
     FastFailing,
+    /// One node at a time leaves every call unanswered for 300 s, every 1,800 s; its polls are answered.
+    Silent,
+    /// A stranger sends requests that every node drops, one for every twenty calls.
+    Poison,
     /// One node has a third of the CPU of the others.
     SlowNode,
     /// A node is taken out for 900 s and joins again, empty and cold, every 2,400 s.
@@ -35,11 +39,20 @@ pub enum Scenario {
     TwoControllers,
 }
 
+/// How a node that fails treats a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failing {
+    /// 503 at once.
+    AtOnce,
+    /// No answer at all.
+    Silently,
+}
+
 /// Something that happens at a moment of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Action {
-    /// The node refuses every call at once.
-    Fail(usize),
+    /// The node fails every call in this way.
+    Fail(usize, Failing),
     /// It works again.
     Mend(usize),
     /// Its CPU has this speed (1 = normal).
@@ -79,8 +92,12 @@ pub struct Run {
     pub warm_calls: u64,
     /// Calls a second.
     pub rate: f64,
+    /// Nodes that a call is tried on at most, 1 to 5.
+    pub attempts: usize,
     /// Share of the calls placed by others.
     pub foreign: f64,
+    /// Share of the rest that every node drops.
+    pub poison: f64,
     /// Controllers that share the rest, times the instances that a rule brings itself.
     pub controllers: usize,
     /// How calls arrive.
@@ -106,10 +123,12 @@ impl Scenario {
         }
     }
 
-    /// Defines a run. `load` is offered Erlangs over real slots, `hold` mean seconds, `calls` the length.
-    pub fn run(self, nodes: Nodes, load: f64, hold: f64, calls: u64, holding: Holding) -> Run {
+    /// Defines a run. `load` is offered Erlangs over real slots, `hold` mean seconds, `calls` the length, `attempts` how many
+    /// nodes a call is tried on at most.
+    pub fn run(self, nodes: Nodes, load: f64, hold: f64, calls: u64, holding: Holding, attempts: usize) -> Run {
         let erlangs = load * f64::from(nodes.slots());
-        let rate = erlangs / hold;
+        let poison = if self == Self::Poison { 1.0 / 21.0 } else { 0.0 };
+        let rate = erlangs / hold / (1.0 - poison);
         let arrivals = match self {
             Self::Bursty => Arrivals::Bursty { swing: 0.25, period: 30.0 },
             _ => Arrivals::Steady,
@@ -121,6 +140,8 @@ impl Scenario {
             calls,
             warm_calls: (5.0 * erlangs).min(calls as f64 / 2.0) as u64,
             rate,
+            attempts,
+            poison,
             foreign: if self == Self::ForeignLoad { 0.5 } else { 0.0 },
             controllers: if self == Self::TwoControllers { 2 } else { 1 },
             arrivals,
@@ -143,10 +164,11 @@ impl Scenario {
         match self {
             Self::SlowNode => vec![(0.0, Action::Slow(last, 1.0 / 3.0))],
             Self::BadMedia => vec![(0.0, Action::Lossy(last, 0.05))],
-            Self::FastFailing => every(1_800.0)
+            Self::FastFailing | Self::Silent => every(1_800.0)
                 .flat_map(|(round, at)| {
-                    let node = round % nodes;
-                    [(at + 60.0, Action::Fail(node)), (at + 360.0, Action::Mend(node))]
+                    let (node, silent) = (round % nodes, self == Self::Silent);
+                    let how = if silent { Failing::Silently } else { Failing::AtOnce };
+                    [(at + 60.0, Action::Fail(node, how)), (at + 360.0, Action::Mend(node))]
                 })
                 .collect(),
             Self::Join => every(2_400.0)

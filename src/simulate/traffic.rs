@@ -93,6 +93,8 @@ pub(super) struct Call {
     pub chance: f64,
     /// Noise on its set-up time: a factor with median 1.
     pub setup_noise: f64,
+    /// A chance of its own, uniform in 0..1: whether it is a request that every node drops.
+    pub poison: f64,
 }
 
 /// An endless stream of calls.
@@ -147,7 +149,8 @@ impl Iterator for Traffic {
         self.clock = self.next_arrival();
         let hold = self.hold * self.holding.draw(&mut self.marks);
         let setup_noise = (0.2 * normal(&mut self.marks)).exp();
-        Some(Call { at: self.clock, hold, chance: self.marks.random(), setup_noise })
+        let (chance, poison) = (self.marks.random(), self.marks.random());
+        Some(Call { at: self.clock, hold, chance, setup_noise, poison })
     }
 }
 

@@ -26,7 +26,9 @@ impl Registry {
                     let _ = reply.send(state.poll_mark());
                 }
             }
-            Report::Started(promised) => self.ledger.started(&mut self.balancer, slot, promised.as_deref(), now),
+            Report::Started(promised) => {
+                self.standing_changed |= self.ledger.started(&mut self.balancer, slot, promised.as_deref(), now);
+            }
             Report::Answered(call_id) => self.ledger.answered(&call_id, now),
             Report::Ended(promised) => self.ledger.ended(&mut self.balancer, slot, promised.as_deref(), now),
             Report::Up { about, difference, own } => {
@@ -41,10 +43,12 @@ impl Registry {
                     self.ledger.ended(&mut self.balancer, slot, promised.as_deref(), now);
                 }
                 for promised in difference.started {
-                    self.ledger.started(&mut self.balancer, slot, promised.as_deref(), now);
+                    self.ledger.found(&mut self.balancer, slot, promised.as_deref(), now);
                 }
                 if let Some(state) = self.balancer.node_mut(slot) {
                     state.on_resync(own, now);
+                    // What lookups guessed of it is over.
+                    self.standing_changed = true;
                 }
             }
             Report::Round(result) => self.round(&name, slot, result, now),

@@ -18,6 +18,9 @@ use proxies::{Pick, Proxy};
 pub enum Policy {
     /// This program's own code.
     Kamari,
+    /// The same, but whatever a node fails is held against it at once, taken by another or not: why kamari does not do that.
+    #[value(skip)]
+    KamariRash,
     /// Kamailio's algorithm 4, jambonz.
     RoundRobin,
     /// Round robin weighted by configured capacity.
@@ -65,7 +68,8 @@ impl Policy {
         let proxy = |pick| -> Option<Box<dyn Rule>> { Some(Box::new(Proxy::new(pick, nodes))) };
         let reports = |by| -> Option<Box<dyn Rule>> { Some(Box::new(Reports::new(by, nodes))) };
         match self {
-            Self::Kamari => Some(Box::new(kamari::Kamari::new(settings, nodes))),
+            Self::Kamari => Some(Box::new(kamari::Kamari::new(settings, nodes, false))),
+            Self::KamariRash => Some(Box::new(kamari::Kamari::new(settings, nodes, true))),
             Self::RoundRobin => proxy(Pick::RoundRobin),
             Self::WeightedRoundRobin => proxy(Pick::WeightedRoundRobin),
             Self::Random => proxy(Pick::Random),

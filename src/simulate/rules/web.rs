@@ -54,7 +54,7 @@ impl Rule for LeastRequest {
     fn route(&mut self, _call: CallNumber, _purpose: f64, now: f64, rng: &mut Xoshiro256PlusPlus) -> Routes {
         let mut usable = self.members.usable(now);
         let mut routes = Routes::default();
-        while !usable.is_empty() && routes.as_slice().len() < crate::simulate::rule::TRIES {
+        while !usable.is_empty() && routes.as_slice().len() < crate::simulate::rule::MAX_TRIES {
             let at = self.pick(&usable, rng);
             routes.push(usable.swap_remove(at));
         }
