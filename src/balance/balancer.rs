@@ -215,3 +215,46 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     let Some(last) = values.len().checked_sub(1) else { return 0.0 };
     *values.select_nth_unstable_by(last / 2, f64::total_cmp).1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Balancer, Settings, Standing};
+    use crate::balance::{Placement, Refusal, place};
+    use proptest::prelude::*;
+    use rand::SeedableRng;
+    use rand::rngs::SmallRng;
+    use std::time::Duration;
+
+    proptest! {
+        /// Half to one and a half times the seconds until as many places are free as callers wait, within 1 to 5.
+        #[test]
+        fn who_is_refused_is_told_when_a_place_will_be_free(ends in 0_u32..40, refused in 0_u32..40, seed: u64) {
+            let mut balancer = Balancer::new(Settings::default());
+            let mut rng = SmallRng::seed_from_u64(seed);
+            let slot = balancer.add(200).unwrap();
+            balancer.node_mut(slot).unwrap().set_standing(Standing::Up, Duration::ZERO);
+            let full = |balancer: &mut Balancer, now| balancer.node_mut(slot).unwrap().on_resync(200, now);
+            let mut waits = Vec::new();
+            for second in 1..120_u64 {
+                let now = Duration::from_secs(second);
+                for _ in 0..ends {
+                    balancer.node_mut(slot).unwrap().on_call_ended(now);
+                }
+                full(&mut balancer, now);
+                let scores = balancer.scores(now);
+                for _ in 0..refused {
+                    match place(&scores, &balancer.table(), now, &mut rng) {
+                        Placement::Refused { why: Refusal::Full, retry_after_s } => waits.push((second, retry_after_s)),
+                        other => prop_assert!(false, "{other:?}"),
+                    }
+                }
+                balancer.tick(now);
+            }
+            let due = (f64::from(1 + refused) / f64::from(ends).max(0.1)).clamp(1.0, 5.0);
+            let (least, most) = ((0.5 * due).round().max(1.0) as u32, (1.55 * due).round().min(5.0) as u32);
+            let settled: Vec<_> = waits.iter().filter(|(second, _)| *second > 100).map(|(_, wait)| *wait).collect();
+            prop_assert!(settled.iter().all(|wait| (least..=most).contains(wait)), "{due}: {settled:?}");
+            prop_assert!(settled.len() < 300 || due < 2.0 || settled.iter().any(|wait| *wait != settled[0]), "jitter");
+        }
+    }
+}
