@@ -156,7 +156,8 @@ fn ten_seconds_in_the_dark_or_a_restart_lose_at_most_twice_the_bound() {
         let question = Question { seeds: 4, ..question(scenario, 0.92, calls(1_000_000), vec![Policy::Kamari]) };
         let row = ask(&question).remove(0);
         // A debug build sees a handful of them.
-        let noise = if cfg!(debug_assertions) { 4.0 * (row.fault_bound / row.fault_calls as f64).sqrt() } else { 0.0 };
+        let one_call = 1.0 / row.fault_calls as f64;
+        let noise = if cfg!(debug_assertions) { 4.0 * (row.fault_bound.max(one_call) * one_call).sqrt() } else { 0.0 };
         assert!(row.fault_bound > 0.0 || cfg!(debug_assertions), "{scenario:?}: enough calls to say something");
         let allowed = 2.0 * row.fault_bound + noise;
         assert!(row.fault_lost_share <= allowed, "{scenario:?}: {} of {}", row.fault_lost_share, row.fault_bound);
