@@ -203,7 +203,9 @@ impl Daemon {
         // Calls reach prompts and the pool without these two, so a fault in one must not end them.
         let stop = tasks.token();
         let served = Served { prompts, lender };
-        tasks.spawn("media", OnError::GoOn, media::serve(sockets.media, served, stop.cancelled_owned()));
+        tasks.spawn("media", OnError::GoOn, {
+            media::serve(sockets.media, served, config.media.max_connections, stop.cancelled_owned())
+        });
         if let Some(store) = recordings.clone() {
             let (stop, bounds) = (tasks.token(), config.media.retention());
             tasks.spawn("retention", OnError::GoOn, async move {

@@ -20,6 +20,7 @@ pub mod invalid;
 pub mod lookup;
 pub mod media;
 pub mod pool;
+mod serving;
 pub mod simulate;
 pub mod statefile;
 pub mod telemetry;

@@ -15,7 +15,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("balance", &["invalid"]),
     ("fallback", &["invalid", "telemetry"]),
     ("directory", &["invalid"]),
-    ("media", &["invalid", "telemetry"]),
+    ("serving", &[]),
+    ("media", &["invalid", "telemetry", "serving"]),
     ("cdr", &["invalid", "telemetry"]),
     ("statefile", &[]),
     ("pool", &["invalid", "telemetry", "statefile", "ari", "balance"]),
@@ -41,7 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "api",
         ],
     ),
-    ("api", &["invalid", "telemetry", "pool", "call", "apps", "directory", "media", "fallback", "dashboard"]),
+    ("api", &["invalid", "telemetry", "pool", "call", "apps", "directory", "media", "fallback", "dashboard", "serving"]),
     ("dashboard", &["invalid"]),
     (
         "daemon",

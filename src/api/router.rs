@@ -16,6 +16,7 @@ use super::problem::Problem;
 use super::state::ApiState;
 use super::{calls, events, guard, health, mailboxes, nodes, openapi, queues, recordings, rooms, tenants};
 use crate::dashboard;
+use crate::serving;
 
 /// All paths of the API.
 pub fn router(state: ApiState) -> Router {
@@ -73,7 +74,8 @@ pub async fn serve(
     state: ApiState,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, router(state)).with_graceful_shutdown(stop).await
+    let connections = state.settings.max_connections;
+    serving::serve("api", listener, router(state), connections, stop).await
 }
 
 async fn document() -> Result<Response, Problem> {

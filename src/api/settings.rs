@@ -18,6 +18,8 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// Largest request body taken, in bytes: 1024 to 1048576.
     pub max_body_bytes: usize,
+    /// Connections open at the same time, streams of events among them; further ones are closed at once: 8 to 65536.
+    pub max_connections: usize,
     /// Streams of events (`/v1/events`) open at the same time: 1 to 10000.
     pub max_event_streams: usize,
 }
@@ -28,6 +30,7 @@ impl Default for Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8071)),
             hosts: Vec::new(),
             max_body_bytes: 65_536,
+            max_connections: 512,
             max_event_streams: 64,
         }
     }
@@ -43,6 +46,9 @@ impl Settings {
         }
         if !(1024..=1_048_576).contains(&self.max_body_bytes) {
             return Err(Invalid::new("max_body_bytes", "a number of bytes from 1024 to 1048576", self.max_body_bytes));
+        }
+        if !(8..=65_536).contains(&self.max_connections) {
+            return Err(Invalid::new("max_connections", "a number from 8 to 65536", self.max_connections));
         }
         if !(1..=10_000).contains(&self.max_event_streams) {
             return Err(Invalid::new("max_event_streams", "a number from 1 to 10000", self.max_event_streams));

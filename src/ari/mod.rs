@@ -4,13 +4,11 @@
 //! what is malformed is an error with a name, and nothing from the network can panic or block.
 //!
 //! - [`AriClient`]: requests, grouped by resource in [`rest`]. Its owner decides deadlines; clones share connections.
-//! - [`Capabilities`]: what this node's version can do, as it tells itself.
 //! - [`EventSocket`]: the events of one node, in order, as long as anyone listens.
 //! - [`event`] and [`model`]: what comes back.
 //! - [`AriError`] and [`ConnectFailure`]: what went wrong, in an operator's words.
 //! - [`Observer`]: who measures all this.
 
-mod capabilities;
 mod client;
 mod error;
 pub mod event;
@@ -23,7 +21,6 @@ mod target;
 mod tls;
 pub mod wire;
 
-pub use capabilities::Capabilities;
 pub use client::AriClient;
 pub use error::{AriError, ConnectFailure};
 pub use event::{DecodeError, Event, EventKind};

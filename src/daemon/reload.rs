@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::notify;
@@ -100,10 +101,33 @@ fn waiting(now: &Config, wanted: &Config) -> Vec<String> {
         }
         _ => serde_json::Map::new(),
     };
+    // Written out, all passwords are the same word.
+    let password = |config: &Config| config.pool.password.as_ref().map(|secret| secret.expose_secret().to_owned());
+    let other_password = password(now) != password(wanted);
     let now = sections(now);
     let wanted = sections(wanted);
     let differs = |(name, value): (String, Value)| {
-        (!LIVE.contains(&name.as_str()) && now.get(&name) != Some(&value)).then_some(name)
+        let other = now.get(&name) != Some(&value) || (name == "pool" && other_password);
+        (!LIVE.contains(&name.as_str()) && other).then_some(name)
     };
     wanted.into_iter().filter_map(differs).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::waiting;
+    use crate::config::Config;
+
+    #[test]
+    fn what_needs_a_restart_is_named_a_password_among_it() {
+        let now = Config::default();
+        let mut wanted = Config::default();
+        assert_eq!(waiting(&now, &wanted), Vec::<String>::new());
+        wanted.pool.password = Some("one".to_owned().into());
+        assert_eq!(waiting(&now, &wanted), ["pool"]);
+        let now = wanted.clone();
+        wanted.pool.password = Some("another".to_owned().into());
+        assert_eq!(waiting(&now, &wanted), ["pool"]);
+        assert_eq!(waiting(&wanted, &wanted), Vec::<String>::new());
+    }
 }

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 
 use super::lending::{Answer, Lender};
 use super::prompts::{Prompts, Source, media_type};
+use crate::serving;
 
 /// What is served.
 #[derive(Debug, Clone)]
@@ -27,13 +28,15 @@ pub struct Served {
     pub lender: Option<Arc<Lender>>,
 }
 
-/// Serves `served` on `listener` until `stop` completes; what is being sent then is sent to its end.
+/// Serves `served` on `listener`, to so many connections at a time, until `stop` completes; what is being sent then is sent to
+/// its end.
 pub async fn serve(
     listener: TcpListener,
     served: Served,
+    connections: usize,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, router(served)).with_graceful_shutdown(stop).await
+    serving::serve("media", listener, router(served), connections, stop).await
 }
 
 fn router(served: Served) -> Router {
@@ -145,7 +148,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let served = Served { prompts: Arc::new(Prompts::new(settings)), lender: None };
-        tokio::spawn(serve(listener, served, std::future::pending()));
+        tokio::spawn(serve(listener, served, 64, std::future::pending()));
         address
     }
 
@@ -176,7 +179,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let served = Served { prompts: Arc::new(Prompts::new(&settings)), lender: Some(Arc::clone(&lender)) };
-        tokio::spawn(serve(listener, served, std::future::pending()));
+        tokio::spawn(serve(listener, served, 64, std::future::pending()));
 
         let id = RecordingId::random();
         std::fs::write(store.audio(&id), b"audio").expect("written");

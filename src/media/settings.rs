@@ -21,6 +21,8 @@ const KEEP_LIMIT_DAYS: u32 = 36_500;
 pub struct MediaSettings {
     /// Address and port on which prompts are served to the nodes.
     pub listen: SocketAddr,
+    /// Connections of nodes open at the same time; further ones are closed at once: 8 to 65536.
+    pub max_connections: usize,
     /// What the nodes put before `/media/prompts/...` to reach `listen`; unset, `http://` and `listen` itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<Url>,
@@ -50,6 +52,7 @@ impl Default for MediaSettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8072)),
+            max_connections: 1_024,
             base_url: None,
             prompts: None,
             max_age_s: 60,
@@ -65,6 +68,9 @@ impl Default for MediaSettings {
 impl MediaSettings {
     /// Checks what the types cannot.
     pub fn validate(&self) -> Result<(), Invalid> {
+        if !(8..=65_536).contains(&self.max_connections) {
+            return Err(Invalid::new("max_connections", "a number from 8 to 65536", self.max_connections));
+        }
         if let Some(url) = &self.base_url {
             let plain = matches!(url.scheme(), "http" | "https")
                 && url.has_host()

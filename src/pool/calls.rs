@@ -27,6 +27,11 @@ pub(super) struct Difference {
 }
 
 impl Calls {
+    /// How many there are, helpers included.
+    pub(super) fn channels(&self) -> usize {
+        self.known.len()
+    }
+
     /// How many load the node.
     pub(super) fn count(&self) -> u32 {
         self.known.values().filter(|(role, _)| *role != Role::Helper).count() as u32

@@ -43,6 +43,9 @@ const HASTE: u32 = 4;
 /// Longest time until kamari takes a node back by itself.
 const TAKE_BACK_LIMIT: Duration = Duration::from_hours(1);
 
+/// A node is silent for so many times the time until it is down (3 s by default) until its calls are taken to have ended.
+const GIVEN_UP_AFTER: u32 = 20;
+
 /// What the monitor tells the registry.
 #[derive(Debug)]
 pub(super) enum Report {
@@ -138,6 +141,11 @@ pub(super) struct Monitor {
     /// Whether the last round was bad.
     in_trouble: bool,
     take_back_after: Duration,
+    /// Since when events have not arrived, with calls that may still be there.
+    unheard_since: Option<Instant>,
+    /// Said in the log of this connection: that an event could not be understood; that there were too many calls.
+    garbage_said: bool,
+    crowd_said: bool,
 }
 
 /// Whether the node's events arrive.
@@ -188,6 +196,9 @@ impl Monitor {
             give_up: None,
             in_trouble: false,
             take_back_after,
+            unheard_since: None,
+            garbage_said: false,
+            crowd_said: false,
         };
         (monitor, handle)
     }
@@ -259,13 +270,20 @@ impl Monitor {
     /// One item of the socket. Whether the node should be asked at once.
     async fn handle(&mut self, item: SocketItem) -> bool {
         match item {
-            SocketItem::Up => self.resync().await,
+            SocketItem::Up => {
+                self.garbage_said = false;
+                self.crowd_said = false;
+                self.resync().await
+            }
             SocketItem::Event(event) => {
                 self.event(&event).await;
                 false
             }
             SocketItem::Undecodable(error) => {
-                tracing::warn!(node = %self.link.name, %error, "an event could not be understood");
+                // All are counted; a node that sends garbage is not to fill the log with it.
+                if !std::mem::replace(&mut self.garbage_said, true) {
+                    tracing::warn!(node = %self.link.name, %error, "an event could not be understood; further ones of this connection are only counted");
+                }
                 false
             }
             SocketItem::Lost { count } => {
@@ -289,6 +307,9 @@ impl Monitor {
         if event.channel_id().is_some_and(|id| id.starts_with(PROBE_PREFIX)) {
             return;
         }
+        if self.is_too_many(event) {
+            return;
+        }
         self.world.listener.on_event(&self.link, event);
         match &event.kind {
             EventKind::StasisStart(start) => {
@@ -308,6 +329,21 @@ impl Monitor {
         }
     }
 
+    /// Whether the event begins a call beyond what any node carries. Such a node is broken, or lies, and is not to fill this
+    /// process; the caller, if there is one, is left to his node.
+    fn is_too_many(&mut self, event: &Event) -> bool {
+        let EventKind::StasisStart(start) = &event.kind else { return false };
+        let limit = self.world.settings.max_node_channels;
+        if self.calls.channels() < limit || self.calls.knows(&start.channel.id) {
+            return false;
+        }
+        self.observer.too_many();
+        if !std::mem::replace(&mut self.crowd_said, true) {
+            tracing::error!(node = %self.link.name, limit, "more channels than pool.max_node_channels; further calls of this node are not served");
+        }
+        true
+    }
+
     async fn left(&mut self, channel_id: &str) {
         if let Some(promised) = self.calls.leave(channel_id) {
             self.report(Report::Ended(promised)).await;
@@ -317,7 +353,7 @@ impl Monitor {
     /// Reads what is in the application now, while events wait. Whether to ask the node at once.
     async fn resync(&mut self) -> bool {
         let stop = self.stop.clone();
-        match stop.run_until_cancelled(whole::read(&self.link.ari)).await {
+        match stop.run_until_cancelled(whole::read(&self.link.ari, self.world.settings.max_node_channels)).await {
             None => return false,
             Some(Ok((about, resync))) => {
                 let difference = self.calls.replace(&resync.channels);
@@ -382,7 +418,24 @@ impl Monitor {
             (_, result) => result,
         };
         self.in_trouble = result.is_err();
+        self.give_up_calls(result.is_ok()).await;
         self.report(Report::Round(result)).await;
+    }
+
+    /// A node of which nothing is heard for long has lost its host: its calls are counted no longer, so that its drain ends and
+    /// its promises are dropped. If they are there after all, the next `resync` counts them again.
+    async fn give_up_calls(&mut self, is_heard: bool) {
+        if is_heard || self.calls.channels() == 0 {
+            self.unheard_since = None;
+            return;
+        }
+        let since = *self.unheard_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= self.world.settings.down_time() * GIVEN_UP_AFTER {
+            tracing::warn!(node = %self.link.name, calls = self.calls.count(), "nothing heard of the node for long; its calls are taken to have ended");
+            self.tell_down("nothing was heard of it for long");
+            self.forget_calls().await;
+            self.unheard_since = None;
+        }
     }
 
     /// The node answers: reads its state if that is still to be done, or if what was polled contradicts what was heard.
@@ -392,6 +445,8 @@ impl Monitor {
             Events::Unread(_) => {
                 self.resync().await;
             }
+            // Of a node with too many channels, not all are known.
+            Events::Heard if self.calls.channels() >= self.world.settings.max_node_channels => {}
             Events::Heard => {
                 if reading.in_app.as_ref().is_some_and(|ids| self.calls.contradicted_by(ids)) {
                     tracing::warn!(node = %self.link.name, "channels and events disagree; reading the node's state anew");

@@ -26,6 +26,11 @@ impl NodeObserver {
 }
 
 impl NodeObserver {
+    /// A call beyond all bounds was not served.
+    pub(super) fn too_many(&self) {
+        self.node.unserved.inc();
+    }
+
     /// The node's clock said `node_unix_ms` in the middle of a ping that has just come back.
     pub(super) fn clock(&self, node_unix_ms: i64, round_trip: Duration) {
         let middle = unix_ms() - i64::try_from(round_trip.as_millis() / 2).unwrap_or(0);
@@ -78,6 +83,10 @@ impl Observer for NodeObserver {
 
     fn lost(&self, count: u64) {
         self.node.dropped.inc_by(count);
+    }
+
+    fn undecodable(&self) {
+        self.node.undecodable.inc();
     }
 
     fn queue_depth(&self, depth: usize) {

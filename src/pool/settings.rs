@@ -36,6 +36,9 @@ pub struct Settings {
     /// Most calls that are remembered at once, promised and running ones together: 100 to 10000000. Beyond it lookups
     /// are refused. About 300 bytes each.
     pub max_reservations: usize,
+    /// Channels in our application on one node beyond which its further calls are not served: 100 to 1000000. No node carries
+    /// so many; one that says so is broken, or lies.
+    pub max_node_channels: usize,
     /// Seconds after another controller took a node over until kamari takes it back by itself, doubled each time up to an
     /// hour: 5 to 3600. The operator can do it at once.
     pub take_back_after_s: u64,
@@ -56,6 +59,7 @@ impl Default for Settings {
             down_after: 3,
             reservation_ms: 10_000,
             max_reservations: 200_000,
+            max_node_channels: 20_000,
             take_back_after_s: 60,
             probe_context: "from-kamailio".to_owned(),
         }
@@ -78,6 +82,7 @@ impl Settings {
         whole("down_after", self.down_after.into(), 1, 100, "rounds")?;
         whole("reservation_ms", self.reservation_ms, 1_000, 120_000, "milliseconds")?;
         whole("max_reservations", self.max_reservations as u64, 100, 10_000_000, "calls")?;
+        whole("max_node_channels", self.max_node_channels as u64, 100, 1_000_000, "channels")?;
         whole("take_back_after_s", self.take_back_after_s, 5, 3_600, "seconds")?;
         if self.username.is_empty() || self.username.contains([':', '\r', '\n', '\0']) {
             return Err(Invalid::new("username", "a user name without ':' or line ends", &self.username));

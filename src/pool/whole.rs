@@ -34,8 +34,8 @@ async fn silence(ari: &AriClient) -> Result<Application, AriError> {
     }
 }
 
-/// The node's description, and what is in our application on it.
-pub(super) async fn read(ari: &AriClient) -> Result<(About, Resync), AriError> {
+/// The node's description, and what is in our application on it: at most `limit` channels.
+pub(super) async fn read(ari: &AriClient, limit: usize) -> Result<(About, Resync), AriError> {
     let asked = Instant::now();
     let info = ari.asterisk().info(&[]).await?;
     let about = About {
@@ -47,6 +47,7 @@ pub(super) async fn read(ari: &AriClient) -> Result<(About, Resync), AriError> {
     let mut channels = Vec::new();
     if ours.iter().any(|id| !id.starts_with(PROBE_PREFIX)) {
         channels = ari.channels().list().await?;
+        channels.truncate(limit);
         channels.retain(|one| ours.contains(one.id.as_str()) && !one.id.starts_with(PROBE_PREFIX));
     }
     let heard: HashSet<&str> = application.bridge_ids.iter().map(String::as_str).collect();

@@ -63,6 +63,8 @@ pub struct AriMetrics {
     reconnects: IntCounterVec,
     failures: IntCounterVec,
     dropped: IntCounterVec,
+    undecodable: IntCounterVec,
+    unserved: IntCounterVec,
     queue_depth: IntGaugeVec,
     socket_up: IntGaugeVec,
 }
@@ -78,6 +80,10 @@ pub struct NodeAriMetrics {
     pub failures: IntCounter,
     /// Events dropped because the queue was full; each spell of drops is followed by a reconciliation.
     pub dropped: IntCounter,
+    /// Messages of the event socket that are no event.
+    pub undecodable: IntCounter,
+    /// Calls of the node that were not served: it had more channels than any node has.
+    pub unserved: IntCounter,
     /// Events read and not yet handled.
     pub queue_depth: IntGauge,
     /// 1 while the socket is open and ours, else 0.
@@ -125,6 +131,16 @@ impl AriMetrics {
                 "Events of the node dropped because its queue was full; a reconciliation follows.",
                 per_node,
             )?,
+            undecodable: registrar.counter_vec(
+                "kamari_ari_events_undecodable_total",
+                "Messages of the node's event socket that could not be understood; the first of a connection is in the log.",
+                per_node,
+            )?,
+            unserved: registrar.counter_vec(
+                "kamari_ari_calls_unserved_total",
+                "Calls of the node that were not served, because it had more channels than pool.max_node_channels.",
+                per_node,
+            )?,
             queue_depth: registrar.int_gauge_vec(
                 "kamari_ari_event_queue_depth",
                 "Events of the node that were read and not yet handled.",
@@ -152,6 +168,8 @@ impl AriMetrics {
             reconnects: self.reconnects.with_label_values(label),
             failures: self.failures.with_label_values(label),
             dropped: self.dropped.with_label_values(label),
+            undecodable: self.undecodable.with_label_values(label),
+            unserved: self.unserved.with_label_values(label),
             queue_depth: self.queue_depth.with_label_values(label),
             socket_up: self.socket_up.with_label_values(label),
         }
@@ -161,7 +179,9 @@ impl AriMetrics {
     pub fn forget(&self, node: &str) {
         let label = &[node];
         // An error means that the series was never made, which is what is wanted.
-        for counters in [&self.events, &self.reconnects, &self.failures, &self.dropped] {
+        for counters in
+            [&self.events, &self.reconnects, &self.failures, &self.dropped, &self.undecodable, &self.unserved]
+        {
             let _ = counters.remove_label_values(label);
         }
         for gauges in [&self.queue_depth, &self.socket_up] {

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use kamari::ari::rest::{OPERATIONS, channels};
 use kamari::ari::{AriClient, AriTarget, ConnectFailure, Event, EventKind, EventSocket, Settings, SocketItem};
 use serde_json::Value;
 
@@ -97,26 +96,6 @@ fn the_types_are_those_of_asterisk_22() {
     documentation.check_operations();
     documentation.check_nothing_invented();
     documentation.check_models();
-}
-
-#[test]
-fn each_version_tells_what_it_can_do() {
-    let lab = Lab::start();
-    let (newest, oldest) = (lab.node_of(AsteriskVersion::V22, 1), lab.node_of(AsteriskVersion::V16, 2));
-    run(async {
-        let newest = client(target(&lab, &newest)).capabilities().await.expect("told");
-        assert_eq!(newest.major(), Some(22), "{}", newest.version);
-        for operation in OPERATIONS.iter().copied().flatten() {
-            assert_eq!(newest.supports(operation), Some(true), "{}", operation.name);
-        }
-        assert!(EventKind::TYPES.iter().all(|kind| *kind == "MissingParams" || newest.sends(kind) == Some(true)));
-        let oldest = client(target(&lab, &oldest)).capabilities().await.expect("told");
-        assert_eq!(oldest.major(), Some(16), "{}", oldest.version);
-        assert_eq!(oldest.supports(&channels::PLAY_WITH_ID), Some(true));
-        assert_eq!(oldest.supports(&channels::SET_VARIABLES), Some(false));
-        assert_eq!((oldest.sends("StasisStart"), oldest.sends("CallClaimed")), (Some(true), Some(false)));
-        assert!(oldest.started.is_some_and(|started| started.unix_ms().is_some()));
-    });
 }
 
 #[test]

@@ -161,3 +161,46 @@ async fn a_node_that_uses_all_of_its_quota_comes_last() {
     }
     burning.abort();
 }
+
+/// The host of a draining node is gone without a word: its calls are not counted for ever. Its twin answers, and is not
+/// drained while its call lasts.
+#[tokio::test]
+async fn a_drain_ends_when_the_node_has_been_silent_for_long() {
+    let Trouble { pool, good, bad } = Trouble::none().await;
+    for (node, fake) in [("good", &good), ("bad", &bad)] {
+        fake.call(&IncomingCall::to("600", node)).expect("taken");
+        pool.until(node, "its call is counted", |status| status.calls.own == 1).await;
+        pool.pool.set_intent(&name(node), Intent::Draining).await.expect("drained");
+    }
+    bad.freeze();
+    pool.until("bad", "its calls are given up", |status| status.drained && status.calls.own == 0).await;
+    let status = pool.status("good").await;
+    assert!(!status.drained && status.calls.own == 1);
+    bad.mend();
+    pool.until("bad", "its call is there after all", |status| status.calls.own == 1).await;
+}
+
+/// A node that begins calls without end is not served without end; the others do not notice.
+#[tokio::test]
+async fn a_node_that_floods_us_with_calls_is_bounded() {
+    const LIMIT: usize = 100;
+    let pool = TestPool::with(Choice { max_node_channels: LIMIT, ..Choice::default() }).expect("started");
+    let (good, bad) = (FakeNode::start().await, FakeNode::start().await);
+    pool.add_up("good", &good).await;
+    pool.add_up("bad", &bad).await;
+    for (fake, calls) in [(&good, LIMIT / 2), (&bad, 5 * LIMIT)] {
+        for call in 0..calls {
+            fake.call(&IncomingCall::to("600", &format!("flood-{call}"))).expect("taken");
+        }
+    }
+    let unserved = pool.metrics.ari.node("bad").unserved;
+    let wanted = 4 * LIMIT as u64;
+    while unserved.get() < wanted {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    pool.until("good", "all of its calls are counted", |status| status.calls.own == (LIMIT / 2) as u32).await;
+    assert_eq!(pool.metrics.ari.node("good").unserved.get(), 0);
+    let begun = pool.listener.said().iter().filter(|said| *said == "bad event StasisStart").count();
+    assert!(begun <= LIMIT, "{begun} were handed on");
+    assert!(pool.status("bad").await.calls.own as usize <= LIMIT);
+}

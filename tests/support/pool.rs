@@ -65,6 +65,8 @@ pub struct Choice {
     pub event_queue: usize,
     /// How long a promise lasts, in milliseconds; the default when 0.
     pub reservation_ms: u64,
+    /// Channels of one node that are served; the default when 0.
+    pub max_node_channels: usize,
 }
 
 impl TestPool {
@@ -86,6 +88,9 @@ impl TestPool {
         };
         if choice.reservation_ms > 0 {
             settings.reservation_ms = choice.reservation_ms;
+        }
+        if choice.max_node_channels > 0 {
+            settings.max_node_channels = choice.max_node_channels;
         }
         let mut ari = ari::Settings { reconnect_min_ms: 20, reconnect_max_ms: 200, ..ari::Settings::default() };
         if choice.event_queue > 0 {

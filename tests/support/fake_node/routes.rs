@@ -30,7 +30,6 @@ fn resources() -> Router<Arc<Shared>> {
         .route("/asterisk/info", get(system::info))
         .route("/asterisk/ping", get(system::ping))
         .route("/asterisk/variable", get(system::variable).post(system::set_variable))
-        .route("/api-docs/{file}", get(system::api_docs))
         .route("/applications", get(system::applications))
         .route("/applications/{app}", get(system::application))
         .route("/applications/{app}/subscription", post(system::subscribe).delete(system::unsubscribe))

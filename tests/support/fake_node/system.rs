@@ -123,23 +123,3 @@ pub(crate) async fn user_event(Extract(shared): Node, Path(name): Path<String>, 
     state.emit(&app, "ChannelUserevent", object(json!({ "eventname": name, "userevent": userevent })));
     done()
 }
-
-/// The documentation of what a client knows, in the form of Asterisk's api-docs.
-pub(crate) async fn api_docs(Path(file): Path<String>) -> Reply {
-    let mut resources: BTreeMap<&str, BTreeMap<&str, Vec<Value>>> = BTreeMap::new();
-    for operation in OPERATIONS.iter().copied().flatten() {
-        let resource = operation.path.split('/').nth(1).unwrap_or_default();
-        let method = json!({ "httpMethod": operation.method.as_str(), "nickname": operation.name });
-        resources.entry(resource).or_default().entry(operation.path).or_default().push(method);
-    }
-    let name = file.trim_end_matches(".json");
-    if name == "resources" {
-        let apis = resources.keys().map(|resource| json!({ "path": format!("/api-docs/{resource}.{{format}}") }));
-        return ok(json!({ "swaggerVersion": "1.1", "apis": apis.collect::<Vec<_>>() }));
-    }
-    let operations = resources.get(name).ok_or_else(|| refuse(404, "Resource not found"))?;
-    let apis = operations.iter().map(|(path, operations)| json!({ "path": path, "operations": operations }));
-    let events: Vec<&str> = if name == "events" { EventKind::TYPES.to_vec() } else { Vec::new() };
-    let models = json!({ "Event": { "id": "Event", "subTypes": events, "properties": {} } });
-    ok(json!({ "swaggerVersion": "1.1", "apis": apis.collect::<Vec<_>>(), "models": models }))
-}
