@@ -143,9 +143,7 @@ pub(super) struct Monitor {
     take_back_after: Duration,
     /// Since when events have not arrived, with calls that may still be there.
     unheard_since: Option<Instant>,
-    /// Said in the log of this connection: that an event could not be understood; that there were too many calls.
-    garbage_said: bool,
-    crowd_said: bool,
+    said: Said,
 }
 
 /// Whether the node's events arrive.
@@ -156,6 +154,15 @@ enum Events {
     Unread(Trouble),
     /// They arrive, in order, on top of a known state.
     Heard,
+}
+
+/// What was said in the log since the event socket was opened, and is not said again.
+#[derive(Debug, Default)]
+struct Said {
+    /// An event could not be understood.
+    garbage: bool,
+    /// There were too many calls.
+    crowd: bool,
 }
 
 /// Why hearing a node ended.
@@ -197,8 +204,7 @@ impl Monitor {
             in_trouble: false,
             take_back_after,
             unheard_since: None,
-            garbage_said: false,
-            crowd_said: false,
+            said: Said::default(),
         };
         (monitor, handle)
     }
@@ -271,8 +277,7 @@ impl Monitor {
     async fn handle(&mut self, item: SocketItem) -> bool {
         match item {
             SocketItem::Up => {
-                self.garbage_said = false;
-                self.crowd_said = false;
+                self.said = Said::default();
                 self.resync().await
             }
             SocketItem::Event(event) => {
@@ -281,7 +286,7 @@ impl Monitor {
             }
             SocketItem::Undecodable(error) => {
                 // All are counted; a node that sends garbage is not to fill the log with it.
-                if !std::mem::replace(&mut self.garbage_said, true) {
+                if !std::mem::replace(&mut self.said.garbage, true) {
                     tracing::warn!(node = %self.link.name, %error, "an event could not be understood; further ones of this connection are only counted");
                 }
                 false
@@ -338,7 +343,7 @@ impl Monitor {
             return false;
         }
         self.observer.too_many();
-        if !std::mem::replace(&mut self.crowd_said, true) {
+        if !std::mem::replace(&mut self.said.crowd, true) {
             tracing::error!(node = %self.link.name, limit, "more channels than pool.max_node_channels; further calls of this node are not served");
         }
         true
