@@ -139,7 +139,12 @@ async fn connect(core: &Arc<Core>, mut leg: DialledLeg, talk: &Talk) -> Result<P
     if early.is_none() || !core.bridge_holds(&bridge, &[leg.id()]).await? {
         core.join_leg(&bridge, leg.id()).await?;
     }
-    core.set_variable(TRANSFERS, TRANSFERS_ARE_OURS.to_owned()).await?;
+    match core.set_variable(TRANSFERS, TRANSFERS_ARE_OURS.to_owned()).await {
+        Err(CallError::HungUp(end)) => return Err(CallError::HungUp(end)),
+        // An Asterisk that is too old carries transfers out by itself.
+        Err(error) => tracing::debug!(node = %core.site.name, call = %core.id, %error, "transfers are the node's"),
+        Ok(()) => {}
+    }
     core.step(Step::Connected { to: leg.to().to_owned() });
     until_parted(core, leg, &talking, talk).await
 }
