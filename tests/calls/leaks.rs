@@ -29,8 +29,8 @@ struct Plan {
     /// Nodes refuse every request now and then.
     errors: bool,
 }
-const APPS: [&str; 6] = ["conference", "echo", "playback", "reject", "asks", "none"];
-const EXTENSIONS: [&str; 8] = ["600", "600", "601", "700", "800", "900", "999", "pin"];
+const APPS: [&str; 8] = ["conference", "dial", "waits", "echo", "playback", "reject", "asks", "none"];
+const EXTENSIONS: [&str; 11] = ["600", "600", "601", "700", "800", "900", "999", "pin", "bob", "all", "turn"];
 
 /// One caller: calls, maybe presses keys, and hangs up when he feels like it. Says whether the node took his call.
 async fn caller(node: FakeNode, seed: u64) -> bool {

@@ -147,7 +147,13 @@ impl World {
                 ..pool::Settings::default()
             },
             balance: kamari::balance::Settings::default(),
-            ari: kamari::ari::Settings { reconnect_min_ms: 10, reconnect_max_ms: 50, ..Default::default() },
+            // A machine that builds something else meanwhile may starve a node for seconds: that is no fault of an app.
+            ari: kamari::ari::Settings {
+                request_timeout_ms: 30_000,
+                reconnect_min_ms: 10,
+                reconnect_max_ms: 50,
+                ..Default::default()
+            },
             nodes: nodes.iter().enumerate().map(|(at, node)| spec(at, node)).collect(),
             listener: Arc::new(runtime.clone()),
             metrics: Arc::clone(&metrics.pool),
