@@ -39,7 +39,8 @@ pub use kamailio::{Kamailio, KamailioVersion};
 pub use kamari::Kamari;
 pub use load::Counts;
 pub use node::{AsteriskVersion, Node};
-pub use phone::{Phone, Received};
+#[allow(unused_imports, reason = "each test program uses a part of the lab")]
+pub use phone::{Phone, Received, unless_a_phone_crashes};
 pub use script::Script;
 pub use sipp::{Calls, PlacedCall, Report, Running};
 
