@@ -1,7 +1,7 @@
 //! Users call each other: by location, with hold, refusal and transfers, on whichever nodes their calls are.
 
 use crate::lab::audio::level_dbfs;
-use crate::lab::{Phone, unless_a_phone_crashes, wait_until};
+use crate::lab::{Phone, wait_until};
 use crate::stage::{SOON, Stage};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -46,103 +46,101 @@ fn hears_something(phone: &Phone) -> bool {
 
 #[test]
 fn two_users_talk_hold_and_hang_up() {
-    unless_a_phone_crashes(|| {
-        let stage = Stage::of(2);
-        let [mut ann, mut bob, mut eve] = phones(&stage);
+    let stage = Stage::of(2);
+    let [mut ann, mut bob, mut eve] = phones(&stage);
 
-        // Ring, answer, two-way audio; the one who is called sees who calls.
-        ann.dial("301");
-        assert!(bob.wait_rung().contains("user300@"), "who calls is shown");
-        ann.wait_ringing();
-        bob.answer();
-        ann.wait_up();
-        hears(&ann, BOB);
-        hears(&bob, ANN);
+    // Ring, answer, two-way audio; the one who is called sees who calls.
+    ann.dial("301");
+    assert!(bob.wait_rung().contains("user300@"), "who calls is shown");
+    ann.wait_ringing();
+    bob.answer();
+    ann.wait_up();
+    hears(&ann, BOB);
+    hears(&bob, ANN);
 
-        // The called one holds: the caller hears music, then him again.
-        bob.hold();
-        no_longer_hears(&ann, BOB);
-        wait_until("music on hold", SOON, || hears_something(&ann));
-        bob.resume();
-        hears(&ann, BOB);
-        hears(&bob, ANN);
-        // The caller holds.
-        ann.hold();
-        no_longer_hears(&bob, ANN);
-        wait_until("music on hold", SOON, || hears_something(&bob));
-        ann.resume();
-        hears(&bob, ANN);
-        hears(&ann, BOB);
+    // The called one holds: the caller hears music, then him again.
+    bob.hold();
+    no_longer_hears(&ann, BOB);
+    wait_until("music on hold", SOON, || hears_something(&ann));
+    bob.resume();
+    hears(&ann, BOB);
+    hears(&bob, ANN);
+    // The caller holds.
+    ann.hold();
+    no_longer_hears(&bob, ANN);
+    wait_until("music on hold", SOON, || hears_something(&bob));
+    ann.resume();
+    hears(&bob, ANN);
+    hears(&ann, BOB);
 
-        // kamari is killed while they talk: they go on, and are hung up together afterwards.
-        stage.kamari.kill9();
-        hears(&ann, BOB);
-        hears(&bob, ANN);
-        stage.kamari.restart();
-        wait_until("the call to be found", SOON, || stage.calls() == 1);
-        hears(&ann, BOB);
-        hears(&bob, ANN);
-        bob.end_call();
-        ann.wait_closed();
-        bob.wait_closed();
-        stage.assert_nothing_left();
+    // kamari is killed while they talk: they go on, and are hung up together afterwards.
+    stage.kamari.kill9();
+    hears(&ann, BOB);
+    hears(&bob, ANN);
+    stage.kamari.restart();
+    wait_until("the call to be found", SOON, || stage.calls() == 1);
+    hears(&ann, BOB);
+    hears(&bob, ANN);
+    bob.end_call();
+    ann.wait_closed();
+    bob.wait_closed();
+    stage.assert_nothing_left();
 
-        // The caller hangs up.
-        ann.dial("301");
-        bob.wait_rung();
-        bob.answer();
-        ann.wait_up();
-        hears(&bob, ANN);
-        ann.end_call();
-        bob.wait_closed();
-        ann.wait_closed();
+    // The caller hangs up.
+    ann.dial("301");
+    bob.wait_rung();
+    bob.answer();
+    ann.wait_up();
+    hears(&bob, ANN);
+    ann.end_call();
+    bob.wait_closed();
+    ann.wait_closed();
 
-        // The caller cancels.
-        ann.dial("301");
-        bob.wait_rung();
-        ann.wait_ringing();
-        ann.end_call();
-        bob.wait_closed();
-        ann.wait_closed();
-        stage.assert_nothing_left();
+    // The caller cancels.
+    ann.dial("301");
+    bob.wait_rung();
+    ann.wait_ringing();
+    ann.end_call();
+    bob.wait_closed();
+    ann.wait_closed();
+    stage.assert_nothing_left();
 
-        // Busy: the caller hears the announcement of the number that comes next.
-        ann.dial("301");
-        bob.wait_rung();
-        bob.end_call();
-        ann.wait_up();
-        wait_until("the announcement", SOON, || hears_something(&ann));
-        ann.end_call();
-        ann.wait_closed();
-        bob.wait_closed();
+    // Busy: the caller hears the announcement of the number that comes next.
+    ann.dial("301");
+    bob.wait_rung();
+    bob.end_call();
+    ann.wait_up();
+    wait_until("the announcement", SOON, || hears_something(&ann));
+    ann.end_call();
+    ann.wait_closed();
+    bob.wait_closed();
 
-        // Two ring; when one answers the other one stops.
-        ann.dial("320");
-        bob.wait_rung();
-        eve.wait_rung();
-        eve.answer();
-        bob.wait_closed();
-        ann.wait_up();
-        hears(&ann, EVE);
-        eve.end_call();
-        ann.wait_closed();
-        eve.wait_closed();
+    // Two ring; when one answers the other one stops.
+    ann.dial("320");
+    bob.wait_rung();
+    eve.wait_rung();
+    eve.answer();
+    bob.wait_closed();
+    ann.wait_up();
+    hears(&ann, EVE);
+    eve.end_call();
+    ann.wait_closed();
+    eve.wait_closed();
 
-        // One after the other: nobody is registered as the first.
-        ann.dial("321");
-        eve.wait_rung();
-        eve.answer();
-        ann.wait_up();
-        hears(&eve, ANN);
-        ann.end_call();
-        ann.wait_closed();
-        eve.wait_closed();
+    // One after the other: nobody is registered as the first.
+    ann.dial("321");
+    eve.wait_rung();
+    eve.answer();
+    ann.wait_up();
+    hears(&eve, ANN);
+    ann.end_call();
+    ann.wait_closed();
+    eve.wait_closed();
 
-        // A user whom nobody knows.
-        let report = stage.lab.calls("309").caller("user300", "example.test", "secret-of-users").run();
-        assert_eq!(report.codes().keys().copied().collect::<Vec<_>>(), [404], "{:?}", report.codes());
-        stage.assert_nothing_left();
-    });
+    // A user whom nobody knows.
+    let report = stage.lab.calls("309").caller("user300", "example.test", "secret-of-users").run();
+    assert_eq!(report.codes().keys().copied().collect::<Vec<_>>(), [404], "{:?}", report.codes());
+    stage.assert_nothing_left();
 }
 
 #[test]
@@ -179,44 +177,42 @@ fn phones_transfer_their_calls() {
 
 #[test]
 fn a_phone_joins_its_two_calls_which_are_on_two_nodes() {
-    unless_a_phone_crashes(|| {
-        let stage = Stage::of(2);
-        let [mut ann, mut bob, mut eve] = phones(&stage);
-        for the_caller_transfers in [false, true] {
-            talk(&mut ann, &mut bob);
-            let (phone, other, tone, user) = if the_caller_transfers {
-                (&mut ann, &mut bob, BOB, "user300")
-            } else {
-                (&mut bob, &mut ann, ANN, "user301")
-            };
-            // The phone's second line: this baresip falls over when one has two calls.
-            let mut second = stage.lab.phone(4).user(user, "example.test", "secret-of-users").start();
-            phone.hold();
-            second.dial("302");
-            eve.wait_rung();
-            eve.answer();
-            let consulted = second.wait_up_as();
-            let nodes: BTreeSet<_> = calls(&stage).iter().map(|call| call["node"].to_string()).collect();
-            assert_eq!(nodes.len(), 2, "equal nodes get calls in turn: {nodes:?}");
-            phone.join("302", &consulted);
+    let stage = Stage::of(2);
+    let [mut ann, mut bob, mut eve] = phones(&stage);
+    for the_caller_transfers in [false, true] {
+        talk(&mut ann, &mut bob);
+        let (phone, other, tone, user) = if the_caller_transfers {
+            (&mut ann, &mut bob, BOB, "user300")
+        } else {
+            (&mut bob, &mut ann, ANN, "user301")
+        };
+        // The phone's second line: this baresip falls over when one has two calls.
+        let mut second = stage.lab.phone(4).user(user, "example.test", "secret-of-users").start();
+        phone.hold();
+        second.dial("302");
+        eve.wait_rung();
+        eve.answer();
+        let consulted = second.wait_up_as();
+        let nodes: BTreeSet<_> = calls(&stage).iter().map(|call| call["node"].to_string()).collect();
+        assert_eq!(nodes.len(), 2, "equal nodes get calls in turn: {nodes:?}");
+        phone.join("302", &consulted);
+        hears(other, EVE);
+        hears(&eve, tone);
+        phone.wait_closed();
+        second.wait_closed();
+        if the_caller_transfers {
+            // They outlive kamari too.
+            stage.kamari.kill9();
+            stage.kamari.restart();
+            wait_until("both to be found", SOON, || stage.calls() == 2);
             hears(other, EVE);
             hears(&eve, tone);
-            phone.wait_closed();
-            second.wait_closed();
-            if the_caller_transfers {
-                // They outlive kamari too.
-                stage.kamari.kill9();
-                stage.kamari.restart();
-                wait_until("both to be found", SOON, || stage.calls() == 2);
-                hears(other, EVE);
-                hears(&eve, tone);
-            }
-            eve.end_call();
-            other.wait_closed();
-            eve.wait_closed();
-            stage.assert_nothing_left();
         }
-    });
+        eve.end_call();
+        other.wait_closed();
+        eve.wait_closed();
+        stage.assert_nothing_left();
+    }
 }
 
 fn calls(stage: &Stage) -> Vec<serde_json::Value> {

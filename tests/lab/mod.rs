@@ -39,8 +39,7 @@ pub use kamailio::{Kamailio, KamailioVersion};
 pub use kamari::Kamari;
 pub use load::Counts;
 pub use node::{AsteriskVersion, Node};
-#[allow(unused_imports, reason = "each test program uses a part of the lab")]
-pub use phone::{Phone, Received, unless_a_phone_crashes};
+pub use phone::{Phone, Received};
 pub use script::Script;
 pub use sipp::{Calls, PlacedCall, Report, Running};
 

@@ -2,9 +2,7 @@
 
 mod control;
 
-use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -310,32 +308,8 @@ impl Phone {
     }
 }
 
-thread_local! {
-    /// Whether a phone of this thread's test ended by itself before the test failed.
-    static CRASHED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Runs a test, and once or twice more when it failed because a phone crashed: then it said nothing of kamari.
-///
-/// Debian's baresip 1.1 sometimes dies of a segmentation fault when a hold begins or ends and its player starts anew (the
-/// kernel's log has it). Any other failure counts at once.
-#[allow(dead_code, reason = "not every test program holds calls")]
-pub fn unless_a_phone_crashes(test: impl Fn()) {
-    for attempts_left in (0..3).rev() {
-        CRASHED.set(false);
-        match catch_unwind(AssertUnwindSafe(&test)) {
-            Ok(()) => return,
-            Err(_) if CRASHED.get() && attempts_left > 0 => eprintln!("a phone crashed; the test is run again"),
-            Err(panic) => resume_unwind(panic),
-        }
-    }
-}
-
 impl Drop for Phone {
     fn drop(&mut self) {
-        if std::thread::panicking() && self.control.is_gone() {
-            CRASHED.set(true);
-        }
         // The lab's own end ends it too; ending it here lets a test use the number again.
         let _ = self.script.try_run(&["end", &self.name, "KILL"]);
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
-use std::sync::mpsc::{self, Receiver, TryRecvError};
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 /// How long baresip may take to take a command.
@@ -65,17 +65,6 @@ impl Control {
         match self.responses.recv_timeout(RESPONSE) {
             Ok(answer) => answer,
             Err(error) => panic!("the phone did not take `{command} {params}`: {error}"),
-        }
-    }
-
-    /// Whether the phone has ended. Events that were not waited for are lost by asking.
-    pub(super) fn is_gone(&self) -> bool {
-        loop {
-            match self.events.try_recv() {
-                Ok(_) => {}
-                Err(TryRecvError::Empty) => return false,
-                Err(TryRecvError::Disconnected) => return true,
-            }
         }
     }
 
