@@ -42,7 +42,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "api",
         ],
     ),
-    ("api", &["invalid", "telemetry", "pool", "call", "apps", "directory", "media", "fallback", "dashboard", "serving"]),
+    (
+        "api",
+        &["invalid", "telemetry", "pool", "call", "apps", "directory", "media", "fallback", "dashboard", "serving"],
+    ),
     ("dashboard", &["invalid"]),
     (
         "daemon",

@@ -237,16 +237,6 @@ impl Phone {
         }
     }
 
-    /// Holds the other side.
-    pub fn hold(&mut self) {
-        self.control.command("hold", "");
-    }
-
-    /// Ends the hold. baresip does it and answers the command with an error all the same, so the answer says nothing.
-    pub fn resume(&mut self) {
-        let _ = self.control.try_command("resume", "");
-    }
-
     /// Returns the Call-ID of the call that [`Phone::dial`] began, once it is up.
     #[track_caller]
     pub fn wait_up_as(&mut self) -> String {
