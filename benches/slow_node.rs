@@ -229,8 +229,8 @@ fn tell(rows: &mut Rows, pool: &str, found: &[Found; 3]) {
     let slowed = pool == SLOW;
     for (rule, other) in RULES[1..].iter().zip(others) {
         let name = format!("{pool}: set-up time (p99), kamari against {}", rule.name());
-        // Equal nodes serve equally well whoever chooses; the last hundredth of some hundred calls spreads by a quarter.
-        let goal = Goal::AtMost(if slowed { 1.0 } else { 1.25 });
+        // Equal nodes serve equally well whoever chooses. The p99 of some hundred calls may spread by more than a tenth: run it again.
+        let goal = Goal::AtMost(if slowed { 1.0 } else { 1.1 });
         rows.add(&name, kamari.percentile(0.99) / other.percentile(0.99), "x", goal);
     }
     let least = others.iter().map(|other| other.per_cent(other.failed_first)).fold(f64::INFINITY, f64::min);
