@@ -1,6 +1,6 @@
 //! What callers hear, measured on the audio that real phones received.
 
-use crate::lab::audio::{RATE, find, level_dbfs, noise};
+use crate::lab::audio::{RATE, find, level_dbfs, mean_level_dbfs, noise};
 use crate::lab::{OTHER_DOMAIN, wait_until};
 use crate::stage::{SOON, Stage};
 use std::time::Duration;
@@ -27,8 +27,8 @@ fn members_of_a_room_hear_each_other_and_nobody_else() {
     for (name, phone) in pieces {
         let heard = phone.listen(Duration::from_secs(2));
         for (whose, tone) in [("ann", 440.0), ("bob", 620.0), ("eve", 880.0), ("zoe", 1_100.0)] {
-            let level = level_dbfs(&heard, tone);
             let together = matches!((name, whose), ("ann", "bob") | ("bob", "ann"));
+            let level = if together { mean_level_dbfs(&heard, tone) } else { level_dbfs(&heard, tone) };
             if together {
                 assert!(level > HEARD_DBFS, "{name} hears {whose} at {level:.1} dBFS");
             } else {
@@ -50,9 +50,11 @@ fn echo_sends_back_what_it_hears() {
     let phone = stage.lab.phone(1).says(said.clone()).call("110");
     phone.listen(Duration::from_secs(4));
     let received = phone.hang_up().samples;
-    // A quarter of a second from the middle of what was received, looked for in what was said.
-    let middle = &received[received.len() / 2..][..RATE as usize / 4];
-    let found = find(middle, &said);
-    assert!(found.likeness > 0.95, "what came back is {:.3} like what was sent", found.likeness);
+    // Four pieces of a second in the middle, each looked for in what was said. On a busy machine a phone may slip a frame in
+    // one of them.
+    let middle = &received[received.len() / 2 - RATE as usize / 2..][..RATE as usize];
+    let likeness: Vec<f64> = middle.chunks(RATE as usize / 4).map(|piece| find(piece, &said).likeness).collect();
+    let same = likeness.iter().filter(|likeness| **likeness > 0.95).count();
+    assert!(same >= 3, "of four pieces that came back {same} are what was sent: {likeness:.3?}");
     stage.assert_nothing_left();
 }

@@ -1,7 +1,7 @@
 //! A room spans nodes: performance alone decides where each caller is, and they hear each other all the same.
 
-use crate::lab::audio::{RATE, find, level_dbfs, noise, tone};
-use crate::lab::{OTHER_DOMAIN, Phone, wait_until};
+use crate::lab::audio::{RATE, find, level_dbfs, mean_level_dbfs, noise, tone};
+use crate::lab::{Node, OTHER_DOMAIN, Phone, wait_until};
 use crate::stage::{SOON, Stage};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,27 +22,20 @@ const BACK_WITHIN: Duration = Duration::from_secs(2);
 fn callers_on_three_nodes_hear_each_other_as_on_one() {
     let stage = Stage::of(3);
     let tones = [440_u32, 620, 880];
-    let others = ["node2", "node3"];
-    for node in others {
-        stage.kamari.cli(&["node", "drain", node]).expect("drained");
-    }
-    let phones = callers(&stage, 1, &tones);
+    let phones: Vec<Phone> = (1..).zip(tones).map(|(number, tone)| caller(&stage, 0, number, tone)).collect();
     assert_eq!(nodes_of(&stage, "example").len(), 1, "all are on one node");
     let on_one = levels(&phones, &tones);
     end(phones);
     wait_until("all to be gone", SOON, || stage.calls() == 0);
 
-    for node in others {
-        stage.kamari.cli(&["node", "undrain", node]).expect("undrained");
-        wait_until("the node to be eligible", SOON, || stage.node_field(node, "eligible") == "true");
-    }
-    let phones = callers(&stage, 4, &tones);
-    assert_eq!(nodes_of(&stage, "example").len(), 3, "each is on a node of his own");
+    let phones = three_callers(&stage, 4, &tones);
     let strangers: Vec<Phone> = [1_100.0, 1_400.0]
         .into_iter()
         .zip(7..)
         .map(|(tone, number)| {
-            stage.lab.phone(number).user(&format!("phone{number}"), OTHER_DOMAIN, "").tone(tone).call("200")
+            on_node(&stage, usize::from(number) - 7, || {
+                stage.lab.phone(number).user(&format!("phone{number}"), OTHER_DOMAIN, "").tone(tone).call("200")
+            })
         })
         .collect();
     wait_until("all five to be in", SOON, || stage.calls() == 5 && legs(&stage).len() == 3);
@@ -108,7 +101,7 @@ fn callers_on_three_nodes_hear_each_other_as_on_one() {
 fn the_others_stay_together_when_the_home_node_dies() {
     let stage = Stage::of(3);
     let tones = [440_u32, 620, 880];
-    let phones = callers(&stage, 1, &tones);
+    let phones = three_callers(&stage, 1, &tones);
     levels(&phones, &tones);
     let room = stage.kamari.get("/v1/rooms/example/200");
     let home = stage.nodes.iter().find(|node| room["home"] == node.name().as_str()).expect("one of the nodes");
@@ -135,21 +128,27 @@ fn the_others_stay_together_when_the_home_node_dies() {
 fn twenty_members_on_three_nodes_hear_each_other() {
     let stage = Stage::of(3);
     // Most members are silent; six speak, and are asked what they hear.
-    let silent = stage.lab.calls("200").count(14).rate(10.0).hold(Duration::from_mins(1)).start();
+    let silent = stage.lab.calls("200").count(14).rate(10.0).until_hung_up().start();
     wait_until("fourteen to be in", SOON, || stage.calls() == 14);
     let tones = [440_u32, 530, 620, 710, 880, 1_060];
     let phones: Vec<Phone> = (1..)
         .zip(tones)
-        .map(|(number, hertz)| stage.lab.phone(number).says(tone(hertz.into(), SIX_DBFS, 60.0)).call("200"))
+        .map(|(number, hertz)| {
+            on_node(&stage, usize::from(number) % 3, || {
+                stage.lab.phone(number).says(tone(hertz.into(), SIX_DBFS, 120.0)).call("200")
+            })
+        })
         .collect();
     let room = || stage.kamari.get("/v1/rooms/example/200");
     wait_until("twenty to be in", SOON, || room()["members"].as_array().is_some_and(|members| members.len() == 20));
     assert_eq!(room()["nodes"].as_array().map(Vec::len), Some(3));
-    let speakers: BTreeSet<_> = (1..=6).map(|number| node_of(&stage, number)).collect();
-    assert_eq!(speakers.len(), 3, "somebody speaks on every node: {speakers:?}");
     levels(&phones, &tones);
-    for phone in phones {
-        phone.hang_up();
+    end(phones);
+    for call in calls(&stage) {
+        // The phones' own calls may just be ending.
+        let silent = call["caller"] == "caller";
+        let hung_up = stage.kamari.cli(&["call", "hangup", call["id"].as_str().expect("an id")]);
+        assert!(!silent || hung_up.is_ok(), "{hung_up:?}");
     }
     silent.wait().assert_all_answered();
     stage.assert_nothing_left();
@@ -163,13 +162,9 @@ fn the_delay_that_a_leg_adds_is_known() {
     let said = [noise(1, -15.0, 20.0), noise(2, -15.0, 20.0)];
     let mut phones = Vec::new();
     for (number, node) in (1..).zip([0, 1, 0, 1]) {
-        let other = stage.nodes[1 - node].name();
-        stage.kamari.cli(&["node", "drain", &other]).expect("drained");
         let says = if number > 2 { said[node].clone() } else { Vec::new() };
-        phones.push(stage.lab.phone(number).says(says).call("200"));
+        phones.push(on_node(&stage, node, || stage.lab.phone(number).says(says).call("200")));
         assert_eq!(node_of(&stage, number), stage.nodes[node].name());
-        stage.kamari.cli(&["node", "undrain", &other]).expect("undrained");
-        wait_until("the node to be eligible", SOON, || stage.node_field(&other, "eligible") == "true");
     }
     phones[0].listen(Duration::from_secs(5));
     let heard: Vec<_> = phones[..2].iter().map(Phone::recorded).collect();
@@ -213,14 +208,35 @@ fn keys_lead_a_room() {
     stage.assert_nothing_left();
 }
 
-/// Callers of room 200 with these tones, phones from this number on.
-fn callers(stage: &Stage, first: u8, tones: &[u32]) -> Vec<Phone> {
-    let mut phones = Vec::new();
-    for (number, tone) in (first..).zip(tones) {
-        phones.push(stage.lab.phone(number).tone((*tone).into()).call("200"));
-        wait_until("the caller to be in", SOON, || stage.calls() == phones.len());
-    }
+/// Three callers of room 200, phones from this number on, each on a node of his own.
+fn three_callers(stage: &Stage, first: u8, tones: &[u32; 3]) -> Vec<Phone> {
+    let places = (0..).zip(first..).zip(tones);
+    let phones = places.map(|((node, number), tone)| caller(stage, node, number, *tone)).collect();
+    assert_eq!(nodes_of(stage, "example").len(), 3, "each is on a node of his own");
     phones
+}
+
+/// A caller of room 200 on this node.
+fn caller(stage: &Stage, node: usize, number: u8, tone: u32) -> Phone {
+    on_node(stage, node, || stage.lab.phone(number).tone(tone.into()).call("200"))
+}
+
+/// Calls while no other node takes calls. Where performance alone would put him depends on the machine: a node that set a call
+/// up slowly a moment ago is passed over.
+fn on_node(stage: &Stage, at: usize, call: impl FnOnce() -> Phone) -> Phone {
+    let before = stage.calls();
+    let others: Vec<String> =
+        stage.nodes.iter().map(Node::name).filter(|name| *name != stage.nodes[at].name()).collect();
+    for other in &others {
+        stage.kamari.cli(&["node", "drain", other]).expect("drained");
+    }
+    let phone = call();
+    wait_until("the caller to be in", SOON, || stage.calls() == before + 1);
+    for other in &others {
+        stage.kamari.cli(&["node", "undrain", other]).expect("undrained");
+        wait_until("the node to be eligible", SOON, || stage.node_field(other, "eligible") == "true");
+    }
+    phone
 }
 
 fn end(phones: Vec<Phone>) {
@@ -232,11 +248,16 @@ fn end(phones: Vec<Phone>) {
 /// At what level each phone hears each tone, once it hears all but his own; nobody hears himself.
 fn levels(phones: &[Phone], tones: &[u32]) -> Vec<Vec<f64>> {
     let hear = |(phone, own): (&Phone, &u32)| {
-        for other in tones.iter().filter(|other| *other != own) {
-            wait_until("another's tone", SOON, || level_dbfs(&phone.listen(A_MOMENT), (*other).into()) > HEARD_DBFS);
-        }
+        let others = || tones.iter().filter(|other| *other != own);
+        wait_until("the others' tones", SOON, || {
+            let heard = phone.listen(A_MOMENT);
+            others().all(|other| level_dbfs(&heard, (*other).into()) > HEARD_DBFS)
+        });
         let heard = phone.listen(Duration::from_secs(1));
-        let levels: Vec<f64> = tones.iter().map(|tone| level_dbfs(&heard, (*tone).into())).collect();
+        // A long coherent look for the faintest trace of himself; the power for what jitter may have slipped a frame of.
+        let level =
+            |tone: f64| if tone == f64::from(*own) { level_dbfs(&heard, tone) } else { mean_level_dbfs(&heard, tone) };
+        let levels: Vec<f64> = tones.iter().map(|tone| level((*tone).into())).collect();
         for (tone, level) in tones.iter().zip(&levels) {
             assert_eq!(*level > HEARD_DBFS, tone != own, "{own} Hz hears {tone} Hz at {level:.1} dBFS");
             assert!(tone != own || *level < SILENT_DBFS, "nobody hears himself: {tone} Hz at {level:.1} dBFS");
@@ -246,16 +267,17 @@ fn levels(phones: &[Phone], tones: &[u32]) -> Vec<Vec<f64>> {
     phones.iter().zip(tones).map(hear).collect()
 }
 
-/// The longest time for which a tone was not heard.
+/// The longest time for which a tone was not heard, by windows of a packet's length (20 ms) that overlap by half: a leg that
+/// is dialled again at once is away for some packets only.
 fn longest_gap(samples: &[i16], tone: f64) -> Duration {
-    const WINDOW: usize = RATE as usize / 20;
+    const WINDOW: usize = RATE as usize / 50;
     let mut longest = 0;
     let mut gap = 0;
-    for window in samples.chunks_exact(WINDOW) {
-        gap = if level_dbfs(window, tone) > HEARD_DBFS { 0 } else { gap + 1 };
+    for begin in (0..samples.len().saturating_sub(WINDOW)).step_by(WINDOW / 2) {
+        gap = if level_dbfs(&samples[begin..begin + WINDOW], tone) > HEARD_DBFS { 0 } else { gap + 1 };
         longest = longest.max(gap);
     }
-    Duration::from_millis(longest * 50)
+    Duration::from_millis(longest * 10)
 }
 
 fn calls(stage: &Stage) -> Vec<serde_json::Value> {

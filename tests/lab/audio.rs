@@ -7,7 +7,7 @@ mod tone;
 mod wav;
 
 pub use compare::{Match, find};
-pub use tone::{hears, level_dbfs, noise, tone};
+pub use tone::{hears, level_dbfs, mean_level_dbfs, noise, tone};
 pub use wav::{read_wav, write_wav};
 
 /// Samples per second.

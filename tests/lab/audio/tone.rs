@@ -37,7 +37,9 @@ pub fn noise(seed: u32, dbfs: f64, seconds: f64) -> Vec<i16> {
         .collect()
 }
 
-/// Level of `hertz` in `samples`, in dB relative to a full-scale sine (Goertzel's algorithm, Hann window).
+/// Level of `hertz` in `samples`, in dB relative to a full-scale sine (Goertzel's algorithm, Hann window). It is coherent:
+/// where a frame is left out or put in, as jitter does to real audio, the tone goes on in another phase and cancels itself.
+/// For more than some hundred milliseconds ask [`mean_level_dbfs`].
 pub fn level_dbfs(samples: &[i16], hertz: f64) -> f64 {
     if samples.is_empty() {
         return f64::NEG_INFINITY;
@@ -53,6 +55,15 @@ pub fn level_dbfs(samples: &[i16], hertz: f64) -> f64 {
     let power = last * last + before * before - coefficient * last * before;
     // A full-scale sine under a Hann window has the magnitude length / 4.
     20.0 * (power.max(1e-20).sqrt() / (length / 4.0)).log10()
+}
+
+/// Level of `hertz` in `samples` as power: the mean over pieces of 100 ms, each measured by itself (Welch's method), so that
+/// a slipped frame harms one piece only, and a tenth of a tone that is away lowers it by half a decibel.
+pub fn mean_level_dbfs(samples: &[i16], hertz: f64) -> f64 {
+    let pieces = samples.chunks_exact(WINDOW);
+    let all = pieces.len();
+    let power: f64 = pieces.map(|piece| 10f64.powf(level_dbfs(piece, hertz) / 10.0)).sum();
+    if all == 0 { f64::NEG_INFINITY } else { 10.0 * (power / all as f64).log10() }
 }
 
 /// The share (0 to 1) of 100 ms pieces of `samples` in which `hertz` is heard. A tone that is there scores near 1, one
@@ -81,6 +92,18 @@ mod tests {
         assert!((level_dbfs(&samples, 440.0) + 12.0).abs() < 0.2, "{}", level_dbfs(&samples, 440.0));
         assert!(level_dbfs(&samples, 1000.0) < -70.0);
         assert!(level_dbfs(&[], 440.0) < -100.0);
+    }
+
+    /// Jitter leaves out a frame of 20 ms here and there: the tone's level is what it was, though one long look loses it.
+    #[test]
+    fn a_slipped_frame_changes_no_level() {
+        let said = tone(620.0, -12.0, 1.1);
+        let slipped: Vec<i16> = said[..4_000].iter().chain(&said[4_160..8_160]).copied().collect();
+        assert!(level_dbfs(&slipped, 620.0) < -15.0, "{}", level_dbfs(&slipped, 620.0));
+        assert!((mean_level_dbfs(&slipped, 620.0) + 12.0).abs() < 0.5, "{}", mean_level_dbfs(&slipped, 620.0));
+        let half: Vec<i16> = said[..4_000].iter().copied().chain(std::iter::repeat_n(0, 4_000)).collect();
+        assert!((mean_level_dbfs(&half, 620.0) + 15.0).abs() < 0.3, "{}", mean_level_dbfs(&half, 620.0));
+        assert!(mean_level_dbfs(&[], 620.0) < -100.0);
     }
 
     #[test]
