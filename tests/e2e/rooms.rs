@@ -255,9 +255,11 @@ fn levels(phones: &[Phone], tones: &[u32]) -> Vec<Vec<f64>> {
         });
         let heard = phone.listen(Duration::from_secs(1));
         // A long coherent look for the faintest trace of himself; the power for what jitter may have slipped a frame of.
-        let level =
-            |tone: f64| if tone == f64::from(*own) { level_dbfs(&heard, tone) } else { mean_level_dbfs(&heard, tone) };
-        let levels: Vec<f64> = tones.iter().map(|tone| level((*tone).into())).collect();
+        let level = |tone: &u32| {
+            let look = if tone == own { level_dbfs } else { mean_level_dbfs };
+            look(&heard, (*tone).into())
+        };
+        let levels: Vec<f64> = tones.iter().map(level).collect();
         for (tone, level) in tones.iter().zip(&levels) {
             assert_eq!(*level > HEARD_DBFS, tone != own, "{own} Hz hears {tone} Hz at {level:.1} dBFS");
             assert!(tone != own || *level < SILENT_DBFS, "nobody hears himself: {tone} Hz at {level:.1} dBFS");
