@@ -1,4 +1,4 @@
-//! Users call each other: by location, with refusal and transfers, on whichever nodes their calls are.
+//! Users call each other: by location, with hold, refusal and transfers, on whichever nodes their calls are.
 
 use crate::lab::audio::level_dbfs;
 use crate::lab::{Phone, wait_until};
@@ -32,6 +32,11 @@ fn hears(phone: &Phone, tone: f64) {
     wait_until(&format!("{tone} Hz to be heard"), SOON, || level_dbfs(&phone.listen(A_MOMENT), tone) > HEARD_DBFS);
 }
 
+#[track_caller]
+fn no_longer_hears(phone: &Phone, tone: f64) {
+    wait_until(&format!("{tone} Hz to fall silent"), SOON, || level_dbfs(&phone.listen(A_MOMENT), tone) < SILENT_DBFS);
+}
+
 /// Whether anything is heard at all.
 fn hears_something(phone: &Phone) -> bool {
     let heard = phone.listen(A_MOMENT);
@@ -40,7 +45,7 @@ fn hears_something(phone: &Phone) -> bool {
 }
 
 #[test]
-fn two_users_talk_and_hang_up() {
+fn two_users_talk_hold_and_hang_up() {
     let stage = Stage::of(2);
     let [mut ann, mut bob, mut eve] = phones(&stage);
 
@@ -52,6 +57,21 @@ fn two_users_talk_and_hang_up() {
     ann.wait_up();
     hears(&ann, BOB);
     hears(&bob, ANN);
+
+    // The called one holds: the caller hears music, then him again.
+    bob.hold();
+    no_longer_hears(&ann, BOB);
+    wait_until("music on hold", SOON, || hears_something(&ann));
+    bob.resume();
+    hears(&ann, BOB);
+    hears(&bob, ANN);
+    // The caller holds.
+    ann.hold();
+    no_longer_hears(&bob, ANN);
+    wait_until("music on hold", SOON, || hears_something(&bob));
+    ann.resume();
+    hears(&bob, ANN);
+    hears(&ann, BOB);
 
     // kamari is killed while they talk: they go on, and are hung up together afterwards.
     stage.kamari.kill9();
@@ -168,12 +188,18 @@ fn a_phone_joins_its_two_calls_which_are_on_two_nodes() {
         };
         // The phone's second line: this baresip falls over when one has two calls.
         let mut second = stage.lab.phone(4).user(user, "example.test", "secret-of-users").start();
+        phone.hold();
+        no_longer_hears(other, if the_caller_transfers { ANN } else { BOB });
+        // The second call comes to the other node.
+        let first = node_of(&calls(&stage)[0]);
+        stage.kamari.cli(&["node", "drain", &first]).expect("drained");
         second.dial("302");
         eve.wait_rung();
         eve.answer();
         let consulted = second.wait_up_as();
-        let nodes: BTreeSet<_> = calls(&stage).iter().map(|call| call["node"].to_string()).collect();
-        assert_eq!(nodes.len(), 2, "equal nodes get calls in turn: {nodes:?}");
+        stage.kamari.cli(&["node", "undrain", &first]).expect("undrained");
+        let nodes: BTreeSet<_> = calls(&stage).iter().map(node_of).collect();
+        assert_eq!(nodes.len(), 2, "{nodes:?}");
         phone.join("302", &consulted);
         hears(other, EVE);
         hears(&eve, tone);
@@ -188,6 +214,10 @@ fn a_phone_joins_its_two_calls_which_are_on_two_nodes() {
 
 fn calls(stage: &Stage) -> Vec<serde_json::Value> {
     stage.kamari.get("/v1/calls").as_array().expect("a list of calls").clone()
+}
+
+fn node_of(call: &serde_json::Value) -> String {
+    call["node"].as_str().expect("a node").to_owned()
 }
 
 /// Ann calls Bob.

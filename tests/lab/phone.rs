@@ -237,6 +237,16 @@ impl Phone {
         }
     }
 
+    /// Holds the other side.
+    pub fn hold(&mut self) {
+        self.control.command("hold", "");
+    }
+
+    /// Ends the hold. baresip does it and answers the command with an error all the same, so the answer says nothing.
+    pub fn resume(&mut self) {
+        let _ = self.control.try_command("resume", "");
+    }
+
     /// Returns the Call-ID of the call that [`Phone::dial`] began, once it is up.
     #[track_caller]
     pub fn wait_up_as(&mut self) -> String {
@@ -268,10 +278,15 @@ impl Phone {
     /// Returns when the phone has recorded `duration` more audio, and returns that piece.
     #[track_caller]
     pub fn listen(&self, duration: Duration) -> Vec<i16> {
-        let begin = self.recorded().len();
-        let end = begin + (duration.as_secs_f64() * f64::from(super::audio::RATE)) as usize;
-        wait_until(&format!("{} to record {duration:?}", self.name), duration + SOON, || self.recorded().len() >= end);
-        self.recorded()[begin..end].to_vec()
+        let wanted = (duration.as_secs_f64() * f64::from(super::audio::RATE)) as usize;
+        let mut begin = self.recorded().len();
+        wait_until(&format!("{} to record {duration:?}", self.name), duration + SOON, || {
+            let length = self.recorded().len();
+            // Hold begins the recording anew.
+            begin = if length < begin { 0 } else { begin };
+            length >= begin + wanted
+        });
+        self.recorded()[begin..begin + wanted].to_vec()
     }
 
     /// Hangs up, and returns all that was heard.
