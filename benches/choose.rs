@@ -1,67 +1,122 @@
-//! What one decision costs: ranking, and ranking with the reservation, at 10, 200 and 1,000 nodes.
+//! What one decision costs, the reservation included, at 10, 200 and 1,000 nodes: median and 99th percentile, measured call by
+//! call, with the clock's own cost in it.
 //!
-//! `cargo bench --bench choose`. The goal is 5 us at the 99th percentile for 1,000 nodes; it is printed at the end,
-//! measured call by call, since a mean hides it.
+//! Two pools. *Uneven*: each node has a load of its own and keeps it. *Even*: calls were placed and ended for long, as in a busy
+//! hour, so that nearly all nodes have the least stress or the next. Beside it, in turns, a plain search for the least utilised
+//! node: one pass over an array of counts and one of capacities, without ranking, health or reservation.
 
+mod rows;
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use criterion::{BenchmarkId, Criterion};
-use kamari::balance::{Balancer, Scores, Settings, Standing, choose, place};
+use kamari::balance::{Balancer, LoadTable, Placement, Scores, Settings, Slot, Standing, place};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-const NOW: Duration = Duration::from_secs(10);
+use rows::{Goal, Rows};
 
-/// A pool in which every node has some calls, as in a busy hour.
-fn pool(nodes: u32) -> (Balancer, Scores) {
-    let mut balancer = Balancer::new(Settings::default());
-    let mut rng = SmallRng::seed_from_u64(1);
-    for _ in 0..nodes {
-        let Some(slot) = balancer.add(1_000_000) else { continue };
-        if let Some(node) = balancer.node_mut(slot) {
+const NOW: Duration = Duration::from_secs(10);
+/// Decisions of one measurement, and before it of a warm-up.
+const DECISIONS: usize = 100_000;
+const CAPACITY: u32 = 10_000;
+
+/// The pool, and the load of each node for the plain search.
+struct Pool {
+    balancer: Balancer,
+    scores: Scores,
+    counts: Vec<AtomicU32>,
+    per_call: Vec<f32>,
+    rng: SmallRng,
+}
+
+impl Pool {
+    fn new(nodes: usize) -> Self {
+        let settings = Settings { stale_after_ms: 60_000, ..Settings::default() };
+        let (mut balancer, mut rng) = (Balancer::new(settings), SmallRng::seed_from_u64(1));
+        let counts: Vec<u32> = (0..nodes).map(|_| rng.random_range(500..900)).collect();
+        for &calls in &counts {
+            let slot = balancer.add(CAPACITY).expect("room for 1,000 nodes");
+            let node = balancer.node_mut(slot).expect("just added");
             node.set_standing(Standing::Up, NOW);
-            node.on_resync(rng.random_range(500..900), NOW);
+            node.on_resync(calls, NOW);
+        }
+        let scores = balancer.scores(NOW);
+        let counts = counts.into_iter().map(AtomicU32::new).collect();
+        Self { balancer, scores, counts, per_call: vec![1.0 / CAPACITY as f32; nodes], rng }
+    }
+
+    /// One decision, and what it took. The call stays, and one on any node ends, or it ends itself at once.
+    fn decide(&mut self, is_even: bool) -> Duration {
+        let table = self.balancer.table();
+        let began = Instant::now();
+        let placement = black_box(place(&self.scores, &table, NOW, &mut self.rng));
+        let taken = began.elapsed();
+        let Placement::Routed(ranked) = placement else { panic!("there is room") };
+        let chosen = ranked.first().expect("the best node");
+        let node = self.balancer.node_mut(chosen).expect("chosen");
+        node.on_confirmed(Duration::from_millis(20), NOW);
+        let ends = if is_even { self.any_with_a_call(&table) } else { chosen };
+        self.balancer.node_mut(ends).expect("there").on_call_ended(NOW);
+        taken
+    }
+
+    fn any_with_a_call(&mut self, table: &LoadTable) -> Slot {
+        loop {
+            let any = Slot::new(self.rng.random_range(0..self.counts.len() as u32));
+            if table.load(any).own > 0 {
+                return any;
+            }
         }
     }
-    let scores = balancer.scores(NOW);
-    (balancer, scores)
+
+    fn plain(&self) -> Duration {
+        let began = Instant::now();
+        let (mut best, mut least) = (0, f32::INFINITY);
+        for (index, (count, per_call)) in self.counts.iter().zip(&self.per_call).enumerate() {
+            let stress = count.load(Ordering::Relaxed) as f32 * per_call;
+            if stress < least {
+                (best, least) = (index, stress);
+            }
+        }
+        black_box(best);
+        began.elapsed()
+    }
 }
 
-/// Nanoseconds of the decision at the given quantile, with the clock's own cost in it.
-fn quantile(nodes: u32, quantile: f64) -> u128 {
-    let (balancer, scores) = pool(nodes);
-    let (table, mut rng) = (balancer.table(), SmallRng::seed_from_u64(2));
-    let mut taken: Vec<u128> = (0..200_000)
-        .map(|_| {
-            let start = Instant::now();
-            std::hint::black_box(place(&scores, &table, NOW, &mut rng));
-            start.elapsed().as_nanos()
-        })
-        .collect();
-    taken.sort_unstable();
-    taken[(taken.len() as f64 * quantile) as usize]
+fn quantile(sorted: &[Duration], share: f64) -> f64 {
+    sorted[((sorted.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e6
 }
 
-fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
-    let mut group = criterion.benchmark_group("balance");
-    for nodes in [10, 200, 1_000] {
-        let (balancer, scores) = pool(nodes);
-        let table = balancer.table();
-        group.bench_function(BenchmarkId::new("choose", nodes), |bencher| {
-            let mut rng = SmallRng::seed_from_u64(2);
-            bencher.iter(|| choose(&scores, &table, NOW, &mut rng));
-        });
-        group.bench_function(BenchmarkId::new("place", nodes), |bencher| {
-            let mut rng = SmallRng::seed_from_u64(2);
-            bencher.iter(|| place(&scores, &table, NOW, &mut rng));
-        });
+fn main() -> std::io::Result<()> {
+    let mut rows = Rows::new("choose");
+    for is_even in [false, true] {
+        let load = if is_even { "evenly" } else { "unevenly" };
+        let mut medians = Vec::new();
+        for nodes in [10, 200, 1_000] {
+            let mut pool = Pool::new(nodes);
+            for _ in 0..DECISIONS {
+                pool.decide(is_even);
+            }
+            let (mut decided, mut plain) = (Vec::new(), Vec::new());
+            for _ in 0..DECISIONS {
+                decided.push(pool.decide(is_even));
+                plain.push(pool.plain());
+            }
+            decided.sort_unstable();
+            plain.sort_unstable();
+            let (median, p99) = (quantile(&decided, 0.5), quantile(&decided, 0.99));
+            let goal = if nodes == 1_000 { Goal::AtMost(5.0) } else { Goal::None };
+            rows.add(&format!("a decision among {nodes} {load} loaded nodes, p99"), p99, "us", goal);
+            rows.add("the same, median", median, "us", Goal::None);
+            let ratio = median / quantile(&plain, 0.5);
+            rows.add("the same, against a plain search for the least utilised node", ratio, "x", Goal::None);
+            medians.push(median);
+        }
+        if let [few, .., many] = medians[..] {
+            rows.add(&format!("1,000 {load} loaded nodes beyond 10, median"), many - few, "us", Goal::AtMost(0.5));
+        }
     }
-    group.finish();
-    // Cargo says so when it is a measurement and not a trial run under `cargo test`.
-    let measuring = std::env::args().any(|argument| argument == "--bench");
-    for nodes in [10, 200, 1_000].into_iter().filter(|_| measuring) {
-        println!("{nodes} nodes: median {} ns, p99 {} ns", quantile(nodes, 0.5), quantile(nodes, 0.99));
-    }
-    criterion.final_summary();
+    rows.write()
 }

@@ -1,12 +1,13 @@
 //! The choice itself: the nodes that will serve the next call best, best first.
 //!
-//! One pass over two contiguous arrays, no allocation, no lock, no clock: the time and the randomness are arguments.
+//! No allocation, no lock, no clock: the time and the randomness are arguments. The nodes of least cost are found by
+//! `front`, from what `minima` remembers of each block of nodes; what is true of a node only at this instant is judged here.
 //! The same code answers Kamailio in the daemon and routes calls in the simulator.
 
-use super::scores::{Class, LANES, Record, Scores};
-use super::table::{Load, LoadTable, Slot};
+use super::front::Front;
+use super::scores::{Class, Record, Scores};
+use super::table::{LoadTable, Slot};
 use rand::Rng;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// The most nodes that one answer ever names.
@@ -45,6 +46,20 @@ impl Ranked {
     /// Nobody can take the call.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// One more, behind the others; nothing when it is full.
+    pub(super) fn push(&mut self, slot: Slot) {
+        if let Some(place) = self.slots.get_mut(self.len) {
+            *place = slot;
+            self.len += 1;
+        }
+    }
+}
+
+impl Default for Ranked {
+    fn default() -> Self {
+        Self { slots: [Slot::new(0); MAX_ROUTES], len: 0 }
     }
 }
 
@@ -98,51 +113,24 @@ pub fn choose(scores: &Scores, table: &LoadTable, now: Duration, rng: &mut impl 
     if !is_in_sight(scores, table, now_ms) {
         return blind(scores, table, now_ms, seed);
     }
-    let mut best = Best::new(scores.pool.routes);
-    for (number, block) in scores.blocks.iter().enumerate() {
-        let first = number * LANES;
-        let words = table.words_from(first);
-        let mut totals = [0.0; LANES];
-        for (total, word) in totals.iter_mut().zip(words) {
-            // One more than there are: the stress with this call on the node.
-            *total = (Load::total_of(word.load(Relaxed)) + 1) as f32;
-        }
-        let costs = block.costs(&totals);
-        // Nearly every node ends here: what follows only makes costs worse.
-        let least = costs.iter().fold(f32::INFINITY, |least, &cost| if cost < least { cost } else { least });
-        if least > best.worst {
-            continue;
-        }
-        for (index, (cost, total)) in (first as u32..).zip(costs.into_iter().zip(totals)).take(words.len()) {
-            if cost <= best.worst {
-                consider(&mut best, scores, table, (index, cost, total), now_ms, seed);
-            }
-        }
-    }
+    let ranked = Front::new(scores, table, now_ms).take(scores.pool.routes.clamp(1, MAX_ROUTES), seed);
     // Before anybody is refused, the counts by which all are full must be recent: a late poll says that ends of calls
     // may have gone unheard, too.
-    let guessing = best.len == 0 && (scores.pool.none_better_than_ejected || !mostly_recent(scores, table, now_ms));
-    if guessing { blind(scores, table, now_ms, seed) } else { best.ranked() }
+    let guessing = ranked.is_empty() && (scores.pool.none_better_than_ejected || !mostly_recent(scores, table, now_ms));
+    if guessing { blind(scores, table, now_ms, seed) } else { ranked }
 }
 
-/// Looks at what the lanes do not hold, and keeps the node if it may be named and is still good enough.
+/// What a node of this cost is worth at this instant: the cost, more when it is to be used only after others, or
+/// infinite when it may not be named. Never less than the cost.
 #[inline]
-fn consider(
-    best: &mut Best,
-    scores: &Scores,
-    table: &LoadTable,
-    (index, cost, with_it): (u32, f32, f32),
-    now_ms: u64,
-    seed: u32,
-) {
-    let Some(record) = scores.records.get(index as usize) else { return };
-    if with_it > record.limit as f32 || record.class > Class::Ejected {
-        return;
+pub(super) fn judge(scores: &Scores, table: &LoadTable, slot: Slot, cost: f32, now_ms: u64) -> f32 {
+    let Some(record) = scores.records.get(slot.index()) else { return f32::INFINITY };
+    if table.load(slot).total() >= record.limit || record.class > Class::Ejected {
+        return f32::INFINITY;
     }
-    let slot = Slot::new(index);
     let has_share = || has_attempts(record, table.attempts(slot));
     let set_back = match record.class {
-        Class::Trial | Class::Ejected if !has_share() => return,
+        Class::Trial | Class::Ejected if !has_share() => return f32::INFINITY,
         Class::Eased if !has_share() => AFTER_OTHERS,
         Class::Suspect => LAST_RESORT,
         Class::Refusing => RATHER_THAN_NONE,
@@ -150,7 +138,7 @@ fn consider(
         _ => 0.0,
     };
     let unseen = if table.fresh_until_ms(slot) >= now_ms { 0.0 } else { LAST_RESORT };
-    best.offer(cost + unseen + set_back, index, seed);
+    cost + unseen + set_back
 }
 
 /// Ranks without sight. What was last known of each node, the calls sent there since and the pool's usual rate of ends
@@ -293,7 +281,7 @@ impl Best {
 
 /// A key that orders equals differently for every lookup: the finaliser of `MurmurHash3` over slot and seed, a bijection,
 /// so two slots never share a key.
-fn tie_key(index: u32, seed: u32) -> u32 {
+pub(super) fn tie_key(index: u32, seed: u32) -> u32 {
     let mut key = index.wrapping_add(seed);
     key = (key ^ (key >> 16)).wrapping_mul(0x85eb_ca6b);
     key = (key ^ (key >> 13)).wrapping_mul(0xc2b2_ae35);

@@ -2,7 +2,7 @@
 //!
 //! Who owns what. One task (the pool's registry in the daemon, the event loop in the simulator) owns the `Balancer` and
 //! tells it everything that happens. Lookup threads share the `LoadTable` (atomics, by slot) and the latest published
-//! `Scores` (immutable), and call `place`, which ranks the nodes and reserves a place on the best one.
+//! `Scores` (immutable but for what they remember of the table), and call `place`, which ranks the nodes and reserves a place on the best one.
 //!
 //! Invariants: a withheld (draining, disabled, down, joining) or full node is never named; a node's total of
 //! own, reserved and foreign calls never exceeds its limit by reservations, however many threads race; a ranking never depends on
@@ -13,6 +13,8 @@ mod breaker;
 mod capacity;
 mod choose;
 mod cpu;
+mod front;
+mod minima;
 mod node;
 #[cfg(test)]
 mod properties;

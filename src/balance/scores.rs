@@ -1,10 +1,11 @@
-//! What the choice needs to know of each node beyond its load: the immutable part of the published snapshot.
+//! What the choice needs to know of each node beyond its load: what the pool's owner publishes, and never changes.
 //!
 //! Built by the pool's owner whenever a node's standing changes and at every tick; read by any number of lookup threads.
-//! Ordered by slot, so that one pass reads it and the load table side by side. What that pass needs of every node lies in
-//! lanes of its own, eight nodes to a block, so that the compiler can treat eight nodes at once.
+//! Ordered by slot, as the load table is. What tells a node's cost lies in lanes of its own, eight nodes to a block, so
+//! that the compiler can treat eight nodes at once; the least cost of each block is remembered beside it (`minima`).
 
-use super::table::Slot;
+use super::minima::Minima;
+use super::table::{LANES, Slot};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -128,9 +129,6 @@ pub fn poisson_hazard(n: u32, mean: f64) -> f64 {
     1.0 / sum
 }
 
-/// Nodes in one block.
-pub(super) const LANES: usize = 8;
-
 /// What the scan reads of eight nodes in a row.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block {
@@ -173,11 +171,13 @@ impl Block {
     }
 }
 
-/// The scoring records of all nodes, by slot. Cheap to clone.
+/// The scoring records of all nodes, by slot. Cheap to clone; clones share what they remember of the load table, so that
+/// one belongs to one table.
 #[derive(Debug, Clone)]
 pub struct Scores {
     pub(super) records: Arc<[Record]>,
     pub(super) blocks: Arc<[Block]>,
+    pub(super) minima: Arc<Minima>,
     pub(super) pool: PoolScores,
 }
 
@@ -200,7 +200,8 @@ pub(super) struct PoolScores {
 
 impl Scores {
     pub(super) fn new(records: Arc<[Record]>, pool: PoolScores) -> Self {
-        Self { blocks: records.chunks(LANES).map(Block::of).collect(), records, pool }
+        let blocks: Arc<[Block]> = records.chunks(LANES).map(Block::of).collect();
+        Self { minima: Arc::new(Minima::new(blocks.len())), blocks, records, pool }
     }
 
     /// The record of one node; of an empty slot, one that takes no call.
@@ -216,7 +217,8 @@ impl Scores {
 
 #[cfg(test)]
 mod tests {
-    use super::{Block, LANES, Record, poisson_hazard};
+    use super::{Block, Record, poisson_hazard};
+    use crate::balance::table::LANES;
 
     #[test]
     fn a_block_costs_what_its_records_do() {

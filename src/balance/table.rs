@@ -7,8 +7,11 @@
 //! reservation is tested and taken in one step, and a confirmed call never counts twice or not at all. Only the owner of
 //! the pool's state (through `NodeState`) changes `own` and `foreign` or gives reservations back; lookup threads only add
 //! reservations. Subtraction saturates: a message that comes late, for a slot that was reset, cannot wrap a count.
+//! Whoever changed the sum of a word says so in its block's count of changes afterwards: who reads that count first and
+//! the words then has seen all that was counted, so that what was computed of a block may be kept until its count moves.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
 /// A node's place in the load table and in the scores. Slots are dense: the owner hands out the lowest that is free.
@@ -26,6 +29,9 @@ impl Slot {
         self.0 as usize
     }
 }
+
+/// Nodes in one block, as the choice reads them.
+pub(super) const LANES: usize = 8;
 
 /// Bits of one count within a word. Three counts of 21 bits: up to 2,097,151 calls each.
 const BITS: u32 = 21;
@@ -76,11 +82,13 @@ impl Load {
 }
 
 /// The load of all nodes, by slot. Fixed in size, so that it never moves under a reader. Each array is contiguous: the
-/// choice scans the first alone, and looks into the others for the few nodes that it could keep.
+/// choice runs over the counts of changes alone, and looks into the others for the few blocks and nodes that matter.
 #[derive(Debug)]
 pub struct LoadTable {
     /// `own`, `reserved` and `foreign`, packed as `Load::to_word` says.
     loads: Box<[AtomicU64]>,
+    /// How often the sum of any node of a block was changed, wrapping; by block.
+    changes: Box<[AtomicU32]>,
     /// Until when a node's data count as fresh, in milliseconds since the owner's epoch; 0 = there are none.
     fresh_until_ms: Box<[AtomicU64]>,
     /// Reservations ever taken on a slot, wrapping: the meter against which attempts are rationed.
@@ -93,6 +101,7 @@ impl LoadTable {
     pub fn new(slots: usize) -> Self {
         Self {
             loads: (0..slots).map(|_| AtomicU64::default()).collect(),
+            changes: (0..slots.div_ceil(LANES)).map(|_| AtomicU32::default()).collect(),
             fresh_until_ms: (0..slots).map(|_| AtomicU64::default()).collect(),
             attempts: (0..slots).map(|_| AtomicU32::default()).collect(),
             refusals: AtomicU32::new(0),
@@ -124,10 +133,28 @@ impl LoadTable {
         self.fresh_until_ms.get(slot.index()).map_or(0, |until| until.load(Relaxed))
     }
 
-    /// The packed counts of the slots from `first` on, in order: what the choice scans.
+    /// How often the sum of any node of a block was changed, wrapping. What is read of the block after this is at least
+    /// as new.
     #[inline]
-    pub(super) fn words_from(&self, first: usize) -> &[AtomicU64] {
-        self.loads.get(first..).unwrap_or_default()
+    pub(super) fn changes(&self, block: usize) -> u32 {
+        self.changes.get(block).map_or(0, |changes| changes.load(Acquire))
+    }
+
+    /// The calls on each node of a block; none on what lies beyond the table.
+    #[inline]
+    pub(super) fn totals(&self, block: usize) -> [u32; LANES] {
+        let mut totals = [0; LANES];
+        let words = self.loads.get(block * LANES..).unwrap_or_default();
+        for (total, word) in totals.iter_mut().zip(words) {
+            *total = Load::total_of(word.load(Relaxed));
+        }
+        totals
+    }
+
+    fn changed(&self, slot: Slot) {
+        if let Some(changes) = self.changes.get(slot.index() / LANES) {
+            changes.fetch_add(1, Release);
+        }
     }
 
     /// Promises one more call to the node unless it then would have more than `limit` calls, or more attempts than
@@ -151,8 +178,10 @@ impl LoadTable {
         });
         if taken.is_err() {
             attempts.fetch_sub(1, Relaxed);
+            return false;
         }
-        taken.is_ok()
+        self.changed(slot);
+        true
     }
 
     /// A lookup found nobody to take its call.
@@ -214,11 +243,15 @@ impl LoadTable {
     /// Applies `f` to the node's counts as one atomic step.
     fn change(&self, slot: Slot, f: impl Fn(&mut Load)) {
         let Some(word) = self.loads.get(slot.index()) else { return };
-        word.update(Relaxed, Relaxed, |word| {
+        let changed = |word| {
             let mut load = Load::from_word(word);
             f(&mut load);
             load.to_word()
-        });
+        };
+        let before = word.update(Relaxed, Relaxed, changed);
+        if Load::total_of(before) != Load::total_of(changed(before)) {
+            self.changed(slot);
+        }
     }
 }
 
