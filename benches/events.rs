@@ -26,6 +26,8 @@ const UNDER_WAY: usize = 500;
 const KEYS: usize = 5;
 /// Longest that all calls may take to be answered.
 const PATIENCE: Duration = Duration::from_mins(4);
+/// `/proc/self/stat` of a node, as a real one showed it.
+const STAT: &str = "40 (asterisk) S 1 40 40 0 -1 4194560 12299 0 39 0 29 6 0 0 20 0 42 0 2951780 1149407232 16491 18446744073709551615 93977916456960 93977919147893 140735766937296 0 0 0 0 4100 21053443 0 0 0 17 1 0 0 0 0 0 93977919931872 93977920120736 93978413121536 140735766940176 140735766940220 140735766940220 140735766941669 0";
 /// How long polls are watched.
 const WATCHED: Duration = Duration::from_secs(20);
 
@@ -110,7 +112,11 @@ async fn start_nodes(count: usize) -> Vec<FakeNode> {
     for number in 0..count {
         // Every prompt plays on for longer than the bench runs.
         let behaviour = Behaviour { name: format!("n{number}"), play: Duration::from_hours(1), ..Behaviour::default() };
-        nodes.push(FakeNode::start_with(behaviour).await);
+        let node = FakeNode::start_with(behaviour).await;
+        // As a real node, each tells what it uses of its CPU.
+        node.set_function("CURL(file:///proc/self/status)", "Name:\tasterisk\nCpus_allowed_list:\t0-3\n");
+        node.set_function("CURL(file:///proc/self/stat)", STAT);
+        nodes.push(node);
     }
     nodes
 }

@@ -120,14 +120,21 @@ impl AriClient {
 
     /// Sends `request` and decodes the answer.
     pub(super) async fn fetch<T: DeserializeOwned>(&self, request: Request) -> Result<T, AriError> {
+        self.decode(request, |body| serde_json::from_slice(&body)).await
+    }
+
+    /// Sends `request` and has the answer decoded by `decode`.
+    pub(super) async fn decode<T>(
+        &self,
+        request: Request,
+        decode: impl FnOnce(Vec<u8>) -> Result<T, serde_json::Error>,
+    ) -> Result<T, AriError> {
         let operation = request.operation.name;
-        let decode = |body: Vec<u8>| {
-            serde_json::from_slice(&body).map_err(|error| AriError::Garbled {
-                operation,
-                reason: error.to_string().chars().take(MESSAGE_LIMIT).collect(),
-            })
+        let garbled = |error: serde_json::Error| AriError::Garbled {
+            operation,
+            reason: error.to_string().chars().take(MESSAGE_LIMIT).collect(),
         };
-        self.send(request, decode).await
+        self.send(request, |body| decode(body).map_err(garbled)).await
     }
 
     /// Sends `request`, whose answer has no body worth reading.
@@ -175,12 +182,7 @@ impl AriClient {
         let operation = request.operation.name;
         let method = request.operation.method.clone();
         let (path, body) = request.encode().map_err(|invalid| AriError::Invalid { operation, invalid })?;
-        let address = format!("{}{path}", self.shared.target.base());
-        let url = address.parse().map_err(|error| AriError::Invalid {
-            operation,
-            invalid: Invalid::new("path", "a path that fits an address", error),
-        })?;
-        let mut built = reqwest::Request::new(method, url);
+        let mut built = reqwest::Request::new(method, self.shared.target.url(&path));
         built.headers_mut().insert(AUTHORIZATION, self.authorization());
         if let Some(body) = body {
             built.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -58,6 +58,15 @@ impl AriTarget {
         &self.base
     }
 
+    /// The address of `path`, which is percent-encoded and may have a query. What stands before it is not parsed anew.
+    pub(super) fn url(&self, path: &str) -> Url {
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path()));
+        url.set_query(query);
+        url
+    }
+
     /// The Stasis application.
     pub fn app(&self) -> &str {
         &self.app
@@ -107,6 +116,14 @@ mod tests {
         }
         let prefixed = target("https://pbx.example.test/asterisk").expect("valid");
         assert!(prefixed.events_url().starts_with("wss://pbx.example.test/asterisk/ari/events?"));
+    }
+
+    #[test]
+    fn a_path_is_kept_as_it_was_encoded() {
+        let target = target("http://10.0.0.1:8088/pbx").expect("valid");
+        for path in ["/channels/a%2F..%2Fb%3Fc%23d%25/play/%C3%A9", "/x?variable=EVAL%28%24%7Ba%7D%29,b"] {
+            assert_eq!(target.url(path).as_str(), format!("http://10.0.0.1:8088/pbx/ari{path}"));
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ const UNIFIED: &str = "/sys/fs/cgroup";
 const LEGACY: &str = "/sys/fs/cgroup/cpu";
 
 /// How a node's CPU is read, and the last reading.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) enum Cpu {
     #[default]
     Untried,
@@ -34,7 +34,7 @@ pub(super) enum Cpu {
 }
 
 /// A node that can be read.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Known {
     /// Processors that it may run on.
     processors: u32,
@@ -56,8 +56,14 @@ enum Quota {
 }
 
 impl Cpu {
-    /// The share of the CPU it may use that this Asterisk used since the last reading, 0 to 1.
-    pub(super) async fn read(&mut self, ari: &AriClient) -> Option<f32> {
+    /// Whether the node was found unable to tell.
+    pub(super) const fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+
+    /// The share of the CPU it may use that this Asterisk used since the last reading, 0 to 1. `stat` is its
+    /// `/proc/self/stat` where that was read already.
+    pub(super) async fn read(&mut self, ari: &AriClient, stat: Option<&str>) -> Option<f32> {
         if matches!(self, Self::Untried) {
             *self = match Known::find(ari).await {
                 Some(known) => Self::Known(known),
@@ -65,7 +71,11 @@ impl Cpu {
             };
         }
         let Self::Known(known) = self else { return None };
-        let Some(ticks) = file(ari, "/proc/self/stat").await.and_then(|text| ticks(&text)) else {
+        let ticks = match stat {
+            Some(stat) => ticks(stat),
+            None => file(ari, "/proc/self/stat").await.and_then(|text| ticks(&text)),
+        };
+        let Some(ticks) = ticks else {
             *self = Self::Absent;
             return None;
         };

@@ -5,6 +5,7 @@
 //! (`store`), says every change once (`event`), and publishes an immutable [`Snapshot`]. Lookup threads read that, and
 //! promise calls (`reservation`) through [`Routing`], without ever waiting for anybody.
 
+mod beat;
 mod calls;
 mod cpu;
 mod event;

@@ -23,7 +23,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::calls::{Calls, Difference, Promised};
+use super::beat::Beat;
+use super::calls::{Agreement, Calls, Difference, Promised};
 use super::link::{NodeLink, NodeListener, PROBE_PREFIX, Stress};
 use super::observer::NodeObserver;
 use super::panel::Panel;
@@ -38,6 +39,8 @@ use crate::balance::PollMark;
 
 /// Longest wait for a node to let go of the probe when it leaves the pool.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// Rounds until a node's channels are compared with what was heard, while all is well.
+const RECONCILED_EVERY: u32 = 5;
 /// How much sooner a node in trouble is asked again.
 const HASTE: u32 = 4;
 /// Longest time until kamari takes a node back by itself.
@@ -115,6 +118,8 @@ pub(super) struct World {
     pub(super) settings: Arc<Settings>,
     pub(super) listener: Arc<dyn NodeListener>,
     pub(super) reports: mpsc::Sender<Reported>,
+    /// When rounds begin.
+    pub(super) beat: Beat,
     /// The last generation given to a link, over all nodes and monitors.
     pub(super) generations: Arc<AtomicU64>,
 }
@@ -140,6 +145,10 @@ pub(super) struct Monitor {
     give_up: Option<Instant>,
     /// Whether the last round was bad.
     in_trouble: bool,
+    /// Whether the last poll and what was heard disagreed about a channel.
+    in_doubt: bool,
+    /// Rounds begun, from a random number on: nodes that came up together are not all reconciled in the same second.
+    rounds: u32,
     take_back_after: Duration,
     /// Since when events have not arrived, with calls that may still be there.
     unheard_since: Option<Instant>,
@@ -202,6 +211,8 @@ impl Monitor {
             told_up: false,
             give_up: None,
             in_trouble: false,
+            in_doubt: false,
+            rounds: rand::random(),
             take_back_after,
             unheard_since: None,
             said: Said::default(),
@@ -261,7 +272,7 @@ impl Monitor {
                 },
                 Some(result) = rounds.next(), if !rounds.is_empty() => {
                     self.finish_round(result).await;
-                    next.as_mut().reset(Instant::now() + self.pause());
+                    next.as_mut().reset(self.next_round());
                 }
                 () = at(self.give_up) => self.tell_down("its events did not arrive for too long"),
                 () = &mut next, if rounds.is_empty() => {
@@ -403,7 +414,7 @@ impl Monitor {
 
     async fn finish_round(&mut self, mut result: Result<Reading, Trouble>) {
         if let Ok(reading) = &mut result {
-            self.probe = reading.probe.clone();
+            self.probe = std::mem::take(&mut reading.probe);
             let now = Instant::now();
             if let Some((channel, statistics)) = reading.rtp.take() {
                 self.panel.heard(&channel, statistics.as_deref(), now);
@@ -453,7 +464,10 @@ impl Monitor {
             // Of a node with too many channels, not all are known.
             Events::Heard if self.calls.channels() >= self.world.settings.max_node_channels => {}
             Events::Heard => {
-                if reading.in_app.as_ref().is_some_and(|ids| self.calls.contradicted_by(ids)) {
+                let Some(ids) = &reading.in_app else { return };
+                let agreement = self.calls.compare(ids.iter());
+                self.in_doubt = agreement == Agreement::Doubtful;
+                if agreement == Agreement::Contradicted {
                     tracing::warn!(node = %self.link.name, "channels and events disagree; reading the node's state anew");
                     self.resync().await;
                 }
@@ -507,18 +521,27 @@ impl Monitor {
 
     fn round(&mut self, mark: PollMark) -> BoxFuture<'static, Result<Reading, Trouble>> {
         let (ari, settings) = (self.checks.clone(), Arc::clone(&self.world.settings));
-        let mut questions = Questions::default();
+        let mut questions = Questions { application: true, ..Questions::default() };
         if matches!(self.events, Events::Heard) {
-            questions.probe = Some(self.probe.clone());
+            // What a round that fails keeps of it is found out again.
+            questions.probe = Some(std::mem::take(&mut self.probe));
+            questions.application = self.reconciles();
             questions.rtp = self.panel.next(&self.calls, Instant::now(), &mut rand::rng());
         }
         Box::pin(async move { round::round(&ari, mark, &settings.probe_context, questions).await })
     }
 
-    /// Time to the next round: the interval with a tenth of jitter, so that the pool is not asked in one burst.
-    fn pause(&self) -> Duration {
+    /// Whether this round asks for the channels in the application.
+    fn reconciles(&mut self) -> bool {
+        self.rounds = self.rounds.wrapping_add(1);
+        self.in_trouble || self.in_doubt || self.rounds.is_multiple_of(RECONCILED_EVERY)
+    }
+
+    /// When the next round begins: after the interval with a tenth of jitter, so that the pool is not asked in one burst.
+    fn next_round(&self) -> Instant {
         let interval = self.world.settings.poll_interval().mul_f64(rand::rng().random_range(0.9..1.1));
-        if self.in_trouble { interval / HASTE } else { interval }
+        let pause = if self.in_trouble { interval / HASTE } else { interval };
+        self.world.beat.after(Instant::now() + pause)
     }
 }
 

@@ -1,8 +1,8 @@
 //! How the audio of one node's calls is: a few of them, the panel, asked one a round how many packets they lost. Pure.
 //!
 //! A caller may sit behind a bad line, and may report losses that he never had; a node in trouble spoils all its calls.
-//! So the node's figure is the median over calls, and fewer than three calls make none. The cost is one small request a
-//! round, however many calls there are. Asterisk counts lost packets when it sends its own RTCP report, every five
+//! So the node's figure is the median over calls, and fewer than three calls make none. The cost is one small request every
+//! other second, however many calls there are. Asterisk counts lost packets when it sends its own RTCP report, every five
 //! seconds, so a call is heard over at least ten.
 
 use std::collections::VecDeque;
@@ -15,8 +15,8 @@ use crate::ari::model::RtpStatistics;
 
 /// Calls that are followed at a time.
 const SEATS: usize = 5;
-/// How often a followed call is asked: more often than Asterisk counts, it has nothing new to say.
-const EVERY: Duration = Duration::from_secs(5);
+/// How often a followed call is asked. Within [`LEAST`] it has nothing to say.
+const EVERY: Duration = LEAST;
 /// How long a call must have been followed before it says anything, and how long it is followed at most.
 const LEAST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(30);
@@ -73,7 +73,7 @@ impl Panel {
             self.seats.push(Seat { channel: channel.clone(), asked: now, first: None });
             return Some(channel);
         }
-        let seat = self.seats.iter_mut().min_by_key(|seat| seat.asked)?;
+        let seat = self.seats.iter_mut().filter(|seat| now - seat.asked >= EVERY).min_by_key(|seat| seat.asked)?;
         seat.asked = now;
         Some(seat.channel.clone())
     }

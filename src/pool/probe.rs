@@ -16,7 +16,14 @@ use crate::ari::{AriClient, AriError};
 const NEAR: &str = "kamari-probe-near";
 /// The probe's second half.
 const FAR: &str = "kamari-probe-far";
-/// How often the host's load average is read: it moves over a minute.
+/// What is read each time, and how Asterisk is asked for all of it in one request: `EVAL()` puts values where `${}` stands.
+/// The text of `/proc` comes last, since a process's name in it may be anything.
+const TOGETHER: &str = "EVAL(${SYSINFO(numcalls)}|${SYSINFO(loadavg)}|${CURL(file:///proc/self/stat)})";
+/// The same of a node whose CPU cannot be read: to ask each time would fill its log.
+const WITHOUT_CPU: &str = "EVAL(${SYSINFO(numcalls)}|${SYSINFO(loadavg)})";
+const CALLS: &str = "SYSINFO(numcalls)";
+const AVERAGE: &str = "SYSINFO(loadavg)";
+/// The host's load average moves over a minute: where it needs a request of its own, it is read this often.
 const AVERAGE_EVERY: Duration = Duration::from_secs(10);
 
 /// What the probe reads.
@@ -31,34 +38,90 @@ pub(super) struct Figures {
 }
 
 /// What is remembered of one node from reading to reading.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Probe {
     cpu: Cpu,
-    average: Option<(Instant, Option<f32>)>,
+    way: Way,
+}
+
+/// How a node is asked.
+#[derive(Debug, Default)]
+enum Way {
+    /// All in one request.
+    #[default]
+    Together,
+    /// One by one: the node has no `EVAL()`. The load average, and when it was read.
+    Apart(Option<(Instant, Option<f32>)>),
 }
 
 /// Reads the load; makes the probe if it is not there.
 pub(super) async fn read(ari: &AriClient, context: &str, probe: &mut Probe) -> Result<Figures, String> {
-    let calls = match variable(ari, "SYSINFO(numcalls)").await {
-        Err(error) if error.is_gone() => {
+    let figures = match attempt(ari, probe).await {
+        Err(Failed::Ari(error)) if error.is_gone() => {
             create(ari, context).await.map_err(|error| error.to_string())?;
-            variable(ari, "SYSINFO(numcalls)").await
+            attempt(ari, probe).await
         }
         other => other,
     };
-    let calls = calls.map_err(|error| error.to_string())?;
-    let calls = calls.trim().parse().map_err(|_| format!("SYSINFO(numcalls) is no number: {calls:?}"))?;
-    let load_average = match probe.average {
-        Some((read, average)) if read.elapsed() < AVERAGE_EVERY => average,
-        _ => {
-            // A host without a load average (or a node that refuses to tell it) is no worse for that.
-            let text = variable(ari, "SYSINFO(loadavg)").await.ok();
-            let average = text.and_then(|text| text.trim().parse().ok()).filter(|load: &f32| load.is_finite());
-            probe.average = Some((Instant::now(), average));
-            average
+    figures.map_err(|failed| match failed {
+        Failed::Ari(error) => error.to_string(),
+        Failed::Nonsense(found) => format!("SYSINFO(numcalls) is no number: {found:?}"),
+    })
+}
+
+/// Why nothing was read.
+enum Failed {
+    Ari(AriError),
+    /// What came in the place of the number of calls.
+    Nonsense(String),
+}
+
+impl From<AriError> for Failed {
+    fn from(error: AriError) -> Self {
+        Self::Ari(error)
+    }
+}
+
+async fn attempt(ari: &AriClient, probe: &mut Probe) -> Result<Figures, Failed> {
+    if matches!(probe.way, Way::Together) {
+        match variable(ari, if probe.cpu.is_absent() { WITHOUT_CPU } else { TOGETHER }).await {
+            // Asterisk's answer to a function that it does not have.
+            Err(AriError::Status { status: 500, .. }) => probe.way = Way::Apart(None),
+            Err(error) => return Err(error.into()),
+            Ok(text) => {
+                let mut parts = text.splitn(3, '|');
+                let mut next = || parts.next().unwrap_or_default();
+                let (calls, average, stat) = (count(next())?, load(next()), next());
+                return Ok(Figures { calls, load_average: average, cpu: probe.cpu.read(ari, Some(stat)).await });
+            }
         }
-    };
-    Ok(Figures { calls, load_average, cpu: probe.cpu.read(ari).await })
+    }
+    let calls = count(&variable(ari, CALLS).await?)?;
+    Ok(Figures { calls, load_average: probe.average(ari).await, cpu: probe.cpu.read(ari, None).await })
+}
+
+impl Probe {
+    /// The load average, by a request of its own now and then.
+    async fn average(&mut self, ari: &AriClient) -> Option<f32> {
+        let Way::Apart(last) = &mut self.way else { return None };
+        match last {
+            Some((read, average)) if read.elapsed() < AVERAGE_EVERY => *average,
+            _ => {
+                // A host without a load average (or a node that refuses to tell it) is no worse for that.
+                let average = variable(ari, AVERAGE).await.ok().and_then(|text| load(&text));
+                *last = Some((Instant::now(), average));
+                average
+            }
+        }
+    }
+}
+
+fn count(text: &str) -> Result<u32, Failed> {
+    text.trim().parse().map_err(|_| Failed::Nonsense(text.chars().take(80).collect()))
+}
+
+fn load(text: &str) -> Option<f32> {
+    text.trim().parse().ok().filter(|load: &f32| load.is_finite())
 }
 
 /// Takes the probe away, when the node leaves the pool. A node that is gone has none.

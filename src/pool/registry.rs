@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::beat::Beat;
 use super::event::PoolEvent;
 use super::handle::{Order, Parts, PoolError};
 use super::ledger::Ledger;
@@ -111,6 +112,7 @@ impl Registry {
             settings: Arc::clone(&settings),
             listener: parts.listener,
             reports: reporter,
+            beat: Beat::new(),
             generations: Arc::new(AtomicU64::new(0)),
         };
         let mut registry = Self {

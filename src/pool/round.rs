@@ -1,9 +1,10 @@
 //! One round of checks of a node: what is asked, and what the answers mean.
 //!
 //! A node is healthy when it answers a ping, when its channels container is free (a deadlocked one answers pings for hours;
-//! what the probe's channel reads, or else the look-up of a channel that does not exist, comes back at once), and when its
-//! event socket is open. The
-//! third is the monitor's knowledge; the first two are asked here, with what else is to be known each time.
+//! what the probe's channel reads, or else the look-up of a channel that does not exist, comes back at once), when its event
+//! socket is open, and when the channels in our application are those of which we heard. The third is the monitor's
+//! knowledge. The first two are asked in every round, by one request each; the fourth every few rounds, and in every round
+//! while anything is in doubt.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 use super::link::PROBE_PREFIX;
 use super::panel::Audio;
 use super::probe::{self, Figures, Probe};
-use crate::ari::model::RtpStatistics;
+use crate::ari::model::{ChannelIds, RtpStatistics};
 use crate::ari::{AriClient, AriError, ConnectFailure};
 use crate::balance::PollMark;
 
@@ -25,8 +26,8 @@ pub(super) struct Reading {
     pub(super) round_trip: Duration,
     /// The node's clock when it answered the ping, in milliseconds since the Unix epoch.
     pub(super) clock_unix_ms: Option<i64>,
-    /// Ids of all channels in our application; nothing when no socket has registered it.
-    pub(super) in_app: Option<Vec<String>>,
+    /// Ids of all channels in our application; nothing when it was not asked, or when no socket has registered it.
+    pub(super) in_app: Option<ChannelIds>,
     /// What the probe channel read, or why it could not.
     pub(super) load: Result<Figures, String>,
     /// What is to be remembered for the next reading.
@@ -40,6 +41,8 @@ pub(super) struct Reading {
 /// What is asked beyond the node's health.
 #[derive(Debug, Default)]
 pub(super) struct Questions {
+    /// Ask which channels are in our application.
+    pub(super) application: bool,
     /// Read the load with this memory; only where the application is registered.
     pub(super) probe: Option<Probe>,
     /// Ask for the RTP statistics of this channel.
@@ -95,17 +98,13 @@ pub(super) async fn round(
     ari: &AriClient,
     mark: PollMark,
     probe_context: &str,
-    Questions { probe, rtp }: Questions,
+    Questions { application, probe, rtp }: Questions,
 ) -> Result<Reading, Trouble> {
     let asked = Instant::now();
     let ping = ari.asterisk().ping().await.map_err(|error| Trouble::of("ping", &error))?;
     let round_trip = asked.elapsed();
     let clock_unix_ms = ping.timestamp.unix_ms();
-    let in_app = match ari.applications().get(ari.target().app()).await {
-        Ok(application) => Some(application.channel_ids),
-        Err(error) if error.is_gone() => None,
-        Err(error) => return Err(Trouble::of("application", &error)),
-    };
+    let in_app = if application { in_application(ari).await? } else { None };
     let (load, memory) = match probe {
         Some(mut memory) => (probe::read(ari, probe_context, &mut memory).await, memory),
         None => (Err("no event socket".to_owned()), Probe::default()),
@@ -123,6 +122,14 @@ pub(super) async fn round(
         None => None,
     };
     Ok(Reading { mark, round_trip, clock_unix_ms, in_app, load, probe: memory, rtp, audio: None })
+}
+
+async fn in_application(ari: &AriClient) -> Result<Option<ChannelIds>, Trouble> {
+    match ari.applications().channel_ids(ari.target().app()).await {
+        Ok(ids) => Ok(Some(ids)),
+        Err(error) if error.is_gone() => Ok(None),
+        Err(error) => Err(Trouble::of("application", &error)),
+    }
 }
 
 /// The look-up of a channel that does not exist: comes back at once unless the channels container is deadlocked.

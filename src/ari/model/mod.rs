@@ -20,7 +20,7 @@ mod rtp;
 mod sound;
 mod transfer;
 
-pub use application::Application;
+pub use application::{Application, ChannelIds};
 pub use asterisk::{
     AsteriskInfo, AsteriskPing, BuildInfo, ConfigInfo, ConfigTuple, LogChannel, Module, SetId, StatusInfo, SystemInfo,
     Variable, Variables,

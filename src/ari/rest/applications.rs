@@ -3,7 +3,7 @@
 use super::operations;
 use crate::ari::AriClient;
 use crate::ari::error::AriError;
-use crate::ari::model::Application;
+use crate::ari::model::{Application, ChannelIds};
 use crate::ari::wire::Extra;
 
 operations! {
@@ -27,6 +27,11 @@ impl Applications<'_> {
     /// Get details of an application.
     pub async fn get(&self, application_name: &str) -> Result<Application, AriError> {
         self.0.fetch(GET.at(&[application_name])).await
+    }
+
+    /// The ids alone of the channels that an application is subscribed to.
+    pub async fn channel_ids(&self, application_name: &str) -> Result<ChannelIds, AriError> {
+        self.0.decode(GET.at(&[application_name]), |body| ChannelIds::read(&body)).await
     }
 
     /// Subscribe an application to a event source.

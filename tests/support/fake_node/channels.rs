@@ -212,6 +212,10 @@ pub(crate) async fn dial(Extract(shared): Node, Path(id): Path<String>, params: 
 }
 
 fn read(state: &mut State, id: &str, name: &str) -> Result<Value, Refusal> {
+    if let Some(text) = name.strip_prefix("EVAL(").and_then(|rest| rest.strip_suffix(')')) {
+        find(state, id)?;
+        return Ok(substitute(state, id, text).into());
+    }
     let calls = state.channels.values().filter(|channel| channel.is_caller).count();
     let function = state.functions.get(name).cloned();
     let channel = find(state, id)?;
@@ -227,6 +231,20 @@ fn read(state: &mut State, id: &str, name: &str) -> Result<Value, Refusal> {
             refuse(404, "Provided variable was not found")
         }
     })
+}
+
+/// `text` with each `${NAME}` replaced by its value: nothing where there is none.
+fn substitute(state: &mut State, id: &str, text: &str) -> String {
+    let mut done = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (name, after) = after.split_once('}').unwrap_or((after, ""));
+        let value = read(state, id, name).ok();
+        done.push_str(before);
+        done.push_str(value.as_ref().and_then(Value::as_str).unwrap_or_default());
+        rest = after;
+    }
+    done + rest
 }
 
 fn set(state: &mut State, id: &str, name: &str, value: &str, reported: bool) {
