@@ -8,6 +8,8 @@ mod apps;
 mod dialling;
 #[path = "calls/handing_on.rs"]
 mod handing_on;
+#[path = "calls/hostile.rs"]
+mod hostile;
 #[path = "calls/leaks.rs"]
 mod leaks;
 #[path = "calls/media.rs"]

@@ -100,8 +100,15 @@ impl App for Dial {
 impl Dial {
     async fn request(&self, call: &Call) -> Result<Option<DialRequest>, AppError> {
         let domain = call.domain().await?;
-        let address = |to: &String| Address::within(&to.replace(DIALLED, call.extension()), &domain);
-        let Ok(targets) = self.to.iter().map(address).collect::<Result<Vec<_>, _>>() else { return Ok(None) };
+        // What was dialled is a caller's own words. With an `@` in it (`%40` on the wire) he would choose the domain too, and
+        // reach whom his tenant's numbers do not lead to.
+        let dialled = Some(call.extension()).filter(|dialled| !dialled.contains('@'));
+        let address = |to: &String| match dialled {
+            Some(dialled) => Address::within(&to.replace(DIALLED, dialled), &domain).ok(),
+            None if to.contains(DIALLED) => None,
+            None => Address::within(to, &domain).ok(),
+        };
+        let Some(targets) = self.to.iter().map(address).collect::<Option<Vec<_>>>() else { return Ok(None) };
         Ok(Some(DialRequest {
             strategy: self.strategy,
             ring_timeout: self.timeout,

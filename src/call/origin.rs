@@ -61,8 +61,9 @@ impl Core {
 fn host_of(uri: &str) -> &str {
     let uri = uri.trim().trim_start_matches('<');
     let rest = uri.strip_prefix("sip:").or_else(|| uri.strip_prefix("sips:")).unwrap_or(uri);
-    let rest = rest.split(['>', '?', ';']).next().unwrap_or_default();
-    let host_port = rest.rsplit_once('@').map_or(rest, |(_, after)| after);
+    // The user part first: the caller chose it, and what ends a host may stand in it as it is. Only `@` may not.
+    let rest = rest.split_once('@').map_or(rest, |(_, after)| after);
+    let host_port = rest.split(['>', '?', ';']).next().unwrap_or_default();
     match host_port.strip_prefix('[') {
         Some(inside) => inside.split(']').next().unwrap_or_default(),
         None => host_port.split(':').next().unwrap_or_default(),
@@ -81,6 +82,10 @@ mod tests {
             ("<sip:600@example.test?subject=x>", "example.test"),
             ("sips:example.test", "example.test"),
             ("sip:a:secret@[2001:db8::1]:5060", "2001:db8::1"),
+            // `;`, `?` and `/` may stand in a user part as they are (RFC 3261, user-unreserved).
+            ("sip:other.test;x=y@example.test", "example.test"),
+            ("sip:other.test?x@example.test:5060;user=phone", "example.test"),
+            ("sip:other.test/x@example.test?subject=x", "example.test"),
             ("", ""),
             ("sip:", ""),
             ("sip:@", ""),

@@ -212,9 +212,10 @@ impl Runtime {
         }
     }
 
-    /// The home end of a leg between nodes is there. One that nobody expects (any more) is hung up.
+    /// The home end of a leg between nodes is there. One that nobody expects (any more, or on this node) is hung up.
     fn relay_arrives(&self, site: &Arc<Site>, channel: &Channel) {
-        let Some((_, expected)) = self.shared.relays.remove(&channel.dialplan.exten) else {
+        let here = |_: &String, expected: &Expected| Arc::ptr_eq(&expected.at, site);
+        let Some((_, expected)) = self.shared.relays.remove_if(&channel.dialplan.exten, here) else {
             return self.orphan(site, &channel.id);
         };
         expected.leg.is_now(LegPhase::Entered);

@@ -49,6 +49,7 @@ const TENANTS: &str = r#"
     "all" = { app = "dial", to = ["bob", "eve"] }
     "turn" = { app = "dial", to = ["bob", "eve"], strategy = "serial" }
     "short" = { app = "dial", to = "late", timeout_s = 1 }
+    "_0." = { app = "dial", to = "{number}" }
     [tenants.extensions.menu]
     app = "ivr"
     [tenants.extensions.menu.menus.main]

@@ -55,6 +55,8 @@ impl Side {
 /// What the dispatch needs to know the home end when it arrives.
 #[derive(Debug)]
 pub(in crate::call) struct Expected {
+    /// Where. The node that dials knows the token too, and must not name a channel of this one.
+    pub(in crate::call) at: Arc<Site>,
     pub(in crate::call) leg: Arc<Leg>,
     /// Takes the id of the channel.
     pub(in crate::call) arrived: oneshot::Sender<String>,
@@ -181,7 +183,8 @@ impl<'a> Ends<'a> {
     async fn connect(&mut self) -> Result<(), CallError> {
         let (arrived, arrival) = oneshot::channel();
         self.away.site.register(&self.away_channel, Target::Leg(Arc::clone(&self.away_leg)));
-        let expected = Expected { leg: Arc::clone(&self.home_leg), arrived };
+        let (at, leg) = (Arc::clone(&self.home.site), Arc::clone(&self.home_leg));
+        let expected = Expected { at, leg, arrived };
         self.shared.relays.insert(self.token.clone(), expected);
 
         let away = self.away.site.link();

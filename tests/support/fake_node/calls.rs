@@ -82,7 +82,8 @@ impl FakeNode {
         "from-kamailio".clone_into(&mut channel.context);
         channel.app = Some(call.app.clone());
         channel.is_caller = true;
-        let uri = format!("sip:{}@{}", call.exten, call.domain);
+        // As PJSIP writes a user part again that it had unescaped.
+        let uri = format!("sip:{}@{}", call.exten.replace('@', "%40"), call.domain);
         channel.variables.insert("CHANNEL(pjsip,request_uri)".to_owned(), uri);
         state.channels.insert(id.clone(), channel);
         state.emit_channel(&id, "StasisStart", object(json!({ "args": [] })));
