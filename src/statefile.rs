@@ -78,9 +78,11 @@ impl StateFile {
         Self { path, version }
     }
 
-    /// What was remembered; nothing when there is no file (yet).
+    /// What was remembered; nothing when there is no file (yet). Makes the file's folder. A place that cannot be written is
+    /// refused here, at the start, and not when an operator has said something that is lost there.
     pub fn load<T: DeserializeOwned>(&self) -> Result<Option<T>, StoreError> {
         let Some(path) = &self.path else { return Ok(None) };
+        try_to_write(path).map_err(|cause| StoreError::Unwritable { path: path.clone(), cause })?;
         let text = match fs::read(path) {
             Ok(text) => text,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -101,18 +103,35 @@ impl StateFile {
     }
 }
 
-fn write_whole(path: &Path, document: &impl Serialize) -> io::Result<()> {
-    let folder = match path.parent() {
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
-    };
-    fs::create_dir_all(folder)?;
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
+    }
+}
+
+/// `path` with something after its name.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Makes a file of this process's own beside `path` and removes it: whatever another kamari writes there is not touched.
+fn try_to_write(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder_of(path))?;
+    let trial = beside(path, &format!(".trial-{}", std::process::id()));
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&trial)?;
+    fs::remove_file(&trial)
+}
+
+fn write_whole(path: &Path, document: &impl Serialize) -> io::Result<()> {
+    fs::create_dir_all(folder_of(path))?;
+    let beside = beside(path, ".new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
     serde_json::to_writer_pretty(&mut file, document)?;
     file.write_all(b"\n")?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
-    File::open(folder)?.sync_all()
+    File::open(folder_of(path))?.sync_all()
 }

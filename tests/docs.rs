@@ -7,9 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use kamari::apps::{Catalogue, Switchboard};
-use kamari::config::Config;
-use kamari::media::{MediaSettings, Prompts};
+use kamari::config::{Config, Sources};
 use kamari::telemetry::{Metrics, RequestOutcome};
 
 /// What stands around the part of a document that is made from the code.
@@ -217,22 +215,19 @@ fn promtool_finds_nothing_to_complain_of() {
     assert!(output.status.success() && said.is_empty(), "promtool says:\n{said}");
 }
 
-/// Every example of the guide to the apps is a directory that kamari takes.
+/// Every example of the guide to the apps is a settings file that kamari takes.
 #[test]
 fn examples_of_apps_are_taken() {
-    #[derive(serde::Deserialize)]
-    struct File {
-        tenants: Vec<kamari::directory::TenantSettings>,
-    }
     let text = std::fs::read_to_string(root().join("docs/apps.md")).expect("docs/apps.md");
     let examples: Vec<&str> =
         text.split("```toml\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(example, _)| example).collect();
     assert!(!examples.is_empty());
     for example in examples {
-        let file: File = toml::from_str(example).expect(example);
-        let prompts = std::sync::Arc::new(Prompts::new(&MediaSettings::default()));
-        if let Err(refused) = Switchboard::new(Catalogue::default(), prompts, &file.tenants) {
-            panic!("{refused}\n{example}");
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(example.as_bytes()).expect("written");
+        let sources = Sources { file: Some(file.path().to_owned()), ..Sources::default() };
+        if let Err(problems) = kamari::config::load(&sources) {
+            panic!("{problems}\n{example}");
         }
     }
 }

@@ -19,7 +19,8 @@ use crate::apps::{Tenant, TenantError, TenantOrigin};
 use crate::directory::TenantSettings;
 use crate::invalid::Invalid;
 
-/// A tenant, in the form that the settings file has too. `origin` is said, never taken.
+/// A tenant, in the form that the settings file has too. `origin` is said, never taken; PINs are taken, and said as
+/// `[redacted]`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct TenantView {
     /// The tenant's name: 1 to 63 of `A-Z a-z 0-9 . _ -`.
@@ -48,10 +49,11 @@ impl From<&Tenant> for TenantView {
     fn from(tenant: &Tenant) -> Self {
         // What cannot be written as JSON is left out: these types can all be.
         let extension = |(number, extension)| Some((String::clone(number), serde_json::to_value(extension).ok()?));
+        let shown = tenant.settings.without_pins();
         Self {
-            name: tenant.settings.name.clone(),
-            domains: tenant.settings.domains.clone(),
-            extensions: tenant.settings.extensions.iter().filter_map(extension).collect(),
+            name: shown.name,
+            domains: shown.domains,
+            extensions: shown.extensions.iter().filter_map(extension).collect(),
             origin: match tenant.origin {
                 TenantOrigin::File => "file".to_owned(),
                 TenantOrigin::Runtime => "runtime".to_owned(),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Queues;
 use super::app::Records;
 use super::recorder::Recorder;
-use crate::directory::{Numbers, Parameters};
+use crate::directory::{Numbers, Parameters, is_pin};
 use crate::invalid::Invalid;
 use crate::media::{MediaUri, Prompts};
 
@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
         let expected = "a text or a list of at most 100 texts";
         let text = |value: &Value| match value {
             Value::String(text) => Ok(text.clone()),
-            other => Err(Invalid::new(name, expected, other)),
+            other => Err(Invalid::new(name, expected, told(name, other))),
         };
         match self.get(name) {
             None => Ok(Vec::new()),
@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
         match self.get(name) {
             None => Ok(None),
             Some(Value::String(number)) if self.numbers.has(number) => Ok(Some(number.clone())),
-            Some(other) => Err(Invalid::new(name, "a number of this tenant, as a text", other)),
+            Some(other) => Err(Invalid::new(name, "a number of this tenant, as a text", told(name, other))),
         }
     }
 
@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
         match self.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(other) => Err(Invalid::new(name, "a text", other)),
+            Some(other) => Err(Invalid::new(name, "a text", told(name, other))),
         }
     }
 
@@ -178,7 +178,7 @@ impl<'a> Reader<'a> {
         let Some(value) = self.get(name) else { return Ok(None) };
         match value.as_u64() {
             Some(number) if (least..=most).contains(&number) => Ok(Some(number)),
-            _ => Err(Invalid::new(name, format!("a whole number from {least} to {most}"), value)),
+            _ => Err(Invalid::new(name, format!("a whole number from {least} to {most}"), told(name, value))),
         }
     }
 
@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
         match self.get(name) {
             None => Ok(None),
             Some(Value::Bool(on)) => Ok(Some(*on)),
-            Some(other) => Err(Invalid::new(name, "true or false", other)),
+            Some(other) => Err(Invalid::new(name, "true or false", told(name, other))),
         }
     }
 
@@ -198,13 +198,13 @@ impl<'a> Reader<'a> {
         let references = match value {
             Value::String(_) => std::slice::from_ref(value),
             Value::Array(list) if list.len() <= LIST_LIMIT => list.as_slice(),
-            other => return Err(Invalid::new(name, expected, other)),
+            other => return Err(Invalid::new(name, expected, told(name, other))),
         };
         let resolve = |reference: &Value| match reference {
             Value::String(reference) => {
                 self.prompts.resolve(reference).map_err(|refused| Invalid { field: name.to_owned(), ..refused })
             }
-            other => Err(Invalid::new(name, expected, other)),
+            other => Err(Invalid::new(name, expected, told(name, other))),
         };
         references.iter().map(resolve).collect::<Result<_, _>>().map(Some)
     }
@@ -258,17 +258,24 @@ impl<'a> Reader<'a> {
     pub(super) fn finish(self) -> Result<(), Invalid> {
         match self.parameters.iter().find(|(name, _)| !self.known.contains(name.as_str())) {
             None => Ok(()),
-            Some((name, value)) => {
+            Some((name, _)) => {
                 let known: Vec<_> = self.known.into_iter().collect();
                 let expected = match known.as_slice() {
                     [] => "no parameters".to_owned(),
                     known => format!("only the parameters {}", known.join(", ")),
                 };
-                // A PIN under a wrong name is a PIN.
-                let secret = name.starts_with("pin");
-                let value = if secret { &Value::Null } else { value };
-                Err(Invalid::new(name.as_str(), expected, value))
+                // The name, not the value: a PIN under a wrong name is a PIN.
+                Err(Invalid::new(name.as_str(), expected, name))
             }
         }
+    }
+}
+
+/// A refused value as its writer wrote it: a text without JSON's quotes, and no PIN.
+fn told(name: &str, value: &Value) -> String {
+    match value {
+        _ if is_pin(name) => "something else".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }

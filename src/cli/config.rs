@@ -50,7 +50,7 @@ impl ConfigCommand {
             Action::Dump(dump) => {
                 let config = dump.overrides.load().map_err(|problems| Failure::Failed(refused(&problems)))?;
                 if dump.json {
-                    return print_json(&config);
+                    return print_json(&config.redacted());
                 }
                 print(config.to_toml().map_err(|error| Failure::Failed(error.to_string()))?.trim_end())
             }
@@ -65,5 +65,5 @@ pub(super) fn refused(problems: &config::Problems) -> String {
 }
 
 fn summary(config: &config::Config) -> String {
-    format!("nodes: {}", config.nodes.len())
+    format!("nodes: {}, tenants: {}", config.nodes.len(), config.tenants.len())
 }

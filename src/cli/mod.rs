@@ -34,9 +34,9 @@ struct Cli {
 }
 
 const AFTER: &str = "\
-Start it:            kamari serve --config /etc/kamari/kamari.toml
-Add an Asterisk:     kamari node add as1 --ari http://192.0.2.11:8088 --sip sip:192.0.2.11:5060 --capacity 100
-Watch the pool:      kamari node list
+Start it:              kamari serve --config /etc/kamari/kamari.toml
+Add an Asterisk:       kamari node add as1 --ari http://192.0.2.11:8088 --sip sip:192.0.2.11:5060 --capacity 100
+Watch the pool:        kamari node list
 Ask as Kamailio does: kamari route --user 600 --domain example.test
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong command line, 3 kamari does not answer.";

@@ -105,7 +105,22 @@ fn typed_message(field: &str, message: &str) -> String {
     if field.ends_with("password") {
         return format!("{field}: expected a string");
     }
+    let message = in_words(&message);
     if field.is_empty() { message } else { format!("{field}: {message}") }
+}
+
+/// A message of the parser without the names of Rust's types.
+fn in_words(message: &str) -> String {
+    if message.ends_with("invalid socket address syntax") {
+        return "expected an address and port, such as 127.0.0.1:8070 (no host name)".to_owned();
+    }
+    let Some((rest, kind)) = message.rsplit_once("expected ") else { return message.to_owned() };
+    let kind = match kind {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
+        "f32" | "f64" => "a number",
+        other => other,
+    };
+    format!("{rest}expected {kind}")
 }
 
 /// The table under its overrides, as a `Config`; each override that does not fit is reported and left out.
@@ -186,6 +201,21 @@ mod tests {
         assert!(found[1].starts_with("2:18: api.max_body_bytes: invalid type"), "{found:#?}");
         assert!(found[2].starts_with("8:1: nodes[0]: missing field `sip`"), "{found:#?}");
         assert!(found[3].starts_with("6:1: log.level: expected"), "{found:#?}");
+    }
+
+    #[test]
+    fn mistakes_are_told_in_words_for_people() {
+        let found = problems(
+            "[pool]\ndefault_capacity = 1.5\n[lookup]\nlisten = \"localhost:8070\"\n[balance]\ncpu_limit = \"high\"\n[log]\nlevel = \"loud\"\n",
+        );
+        assert_eq!(found.len(), 4, "{found:#?}");
+        let all = found.join("\n");
+        assert!(
+            all.contains("2:20: pool.default_capacity: invalid type: floating point `1.5`, expected a whole number")
+        );
+        assert!(all.contains("4:10: lookup.listen: expected an address and port, such as 127.0.0.1:8070"), "{all}");
+        assert!(all.contains("6:13: balance.cpu_limit: invalid type: string \"high\", expected a number"), "{all}");
+        assert!(all.contains("8:1: log.level: expected error, warn, info"), "{all}");
     }
 
     #[test]

@@ -19,7 +19,6 @@ mod shutdown;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::apps::{Catalogue, Switchboard};
 use crate::directory::{DirectorySettings, TenantSettings};
@@ -33,9 +32,6 @@ pub use nodes::NodeEntry;
 pub use overrides::Override;
 pub use place::{Origin, Problem, Problems};
 pub use shutdown::ShutdownSettings;
-
-/// What stands in place of a secret.
-const REDACTED: &str = "[redacted]";
 
 /// Everything that can be set, validated by [`load`]. The sections are the modules' own settings.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -107,22 +103,15 @@ impl Config {
         checked.collect()
     }
 
+    /// The effective settings for people to look at: secrets redacted.
+    #[must_use]
+    pub fn redacted(&self) -> Self {
+        Self { tenants: self.tenants.iter().map(TenantSettings::without_pins).collect(), ..self.clone() }
+    }
+
     /// The effective settings as TOML, secrets redacted.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
-        let mut shown = self.clone();
-        for extension in shown.tenants.iter_mut().flat_map(|tenant| tenant.extensions.values_mut()) {
-            // PINs are kept in parameters of these names.
-            for (name, value) in &mut extension.parameters {
-                match value {
-                    Value::Object(table) if name == "pins" => {
-                        table.values_mut().for_each(|pin| *pin = REDACTED.into());
-                    }
-                    value if name == "pin" => *value = REDACTED.into(),
-                    _ => {}
-                }
-            }
-        }
-        toml::to_string_pretty(&shown)
+        toml::to_string_pretty(&self.redacted())
     }
 }
 
@@ -144,10 +133,12 @@ mod tests {
             domains = ["one.test"]
             [tenants.extensions]
             "97" = { app = "mailbox", pins = { "200" = "4711" } }
-            "600" = { app = "conference", pin = "4712" }
+            "600" = { app = "conference", pin = "4712", moderator_pin = "4713" }
         "#;
         let config: Config = toml::from_str(text).expect("settings");
         let shown = config.to_toml().expect("TOML");
         assert!(shown.contains("200 = \"[redacted]\"") && !shown.contains("471"), "{shown}");
+        let json = serde_json::to_string(&config.redacted()).expect("JSON");
+        assert!(json.contains("[redacted]") && !json.contains("471"), "{json}");
     }
 }

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 pub use numbers::Numbers;
 use pattern::{Key, Pattern};
+pub(crate) use settings::is_pin;
 pub use settings::{DirectorySettings, ExtensionSettings, Parameters, TenantSettings};
 
 use crate::invalid::Invalid;
@@ -167,6 +168,9 @@ impl<T> Tenant<T> {
             }
         }
         tenant.patterns.sort_by(|(a, _), (b, _)| a.cmp(b));
+        refused.extend(same_patterns(raw).map(|text| {
+            Invalid::new(place(text), "a pattern that matches other numbers than every other of this tenant", text)
+        }));
         tenant
     }
 
@@ -175,6 +179,16 @@ impl<T> Tenant<T> {
             .get(number)
             .or_else(|| self.patterns.iter().find(|(pattern, _)| pattern.matches(number)).map(|(_, target)| target))
     }
+}
+
+/// The patterns of a tenant that match exactly what one before them matches, in another spelling: which of the two a number
+/// means would be chance.
+fn same_patterns(raw: &TenantSettings) -> impl Iterator<Item = &str> {
+    let mut seen = HashSet::new();
+    raw.extensions.keys().map(String::as_str).filter(move |text| match Key::parse(text) {
+        Ok(Key::Pattern(pattern)) => !seen.insert(pattern),
+        _ => false,
+    })
 }
 
 fn check_name(name: &str) -> Result<(), Invalid> {
@@ -313,5 +327,15 @@ mod tests {
             let found = directory.find("any.test", &number).map(|found| found.target.clone()).ok();
             prop_assert_eq!(found, best.map(|widths| format!("{widths:?}")));
         }
+    }
+
+    #[test]
+    fn two_spellings_of_one_pattern_are_refused() {
+        let tenant =
+            |keys: &str| build(&format!("[[tenants]]\nname = \"a\"\ndomains = [\"a\"]\n[tenants.extensions]\n{keys}"));
+        let refused = tenant("\"_2XX\" = { app = \"one\" }\n\"_2[0-9]X\" = { app = \"two\" }\n").expect_err("the same");
+        assert!(refused.to_string().contains("a pattern that matches other numbers"), "{refused}");
+        tenant("\"prefix:49\" = { app = \"one\" }\n\"_49!\" = { app = \"two\" }\n").expect_err("the same");
+        tenant("\"_2XX\" = { app = \"one\" }\n\"_2XZ\" = { app = \"two\" }\n").expect("one is more specific");
     }
 }

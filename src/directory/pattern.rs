@@ -15,7 +15,7 @@ const EXPECTED: &str =
     "a number or name (600, alice), a pattern (_2XX, _9.) or a prefix (prefix:49), at most 79 characters";
 
 /// One position of a pattern.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Place {
     /// Exactly one of these characters (a literal is a set of one). Never empty, sorted, without repeats.
     OneOf(Vec<char>),
@@ -33,7 +33,7 @@ pub(super) enum Key {
 }
 
 /// A parsed pattern or prefix. Ordered by how specific it is: the most specific is the least.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Pattern(Vec<Place>);
 
 impl Key {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Where tenants stand beside the settings file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +43,30 @@ pub struct ExtensionSettings {
     /// The app's parameters; the app says which there are.
     #[serde(flatten)]
     pub parameters: Parameters,
+}
+
+/// What stands in place of a secret.
+const REDACTED: &str = "[redacted]";
+
+/// Whether a parameter of this name is a PIN, or a table of them: never shown, whatever stands there.
+pub(crate) fn is_pin(name: &str) -> bool {
+    matches!(name, "pin" | "moderator_pin" | "pins")
+}
+
+impl TenantSettings {
+    /// The same for people to look at: without PINs.
+    #[must_use]
+    pub fn without_pins(&self) -> Self {
+        let mut shown = self.clone();
+        let parameters = shown.extensions.values_mut().flat_map(|extension| &mut extension.parameters);
+        for (_, value) in parameters.filter(|(name, _)| is_pin(name)) {
+            match value {
+                Value::Object(table) => table.values_mut().for_each(|pin| *pin = REDACTED.into()),
+                other => *other = REDACTED.into(),
+            }
+        }
+        shown
+    }
 }
 
 /// Parameters of an app by name, still unchecked.

@@ -43,8 +43,9 @@ pub struct MediaSettings {
     /// Where a change of a mailbox is told: an http or https URL that takes `{"tenant", "mailbox", "new", "saved"}` by POST.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notify_url: Option<Url>,
-    /// Length of the pieces in which a caller is recorded and which are fetched while he speaks, in seconds: 2 to 60. When
-    /// a node dies with its disk, what is lost is at most the last piece.
+    /// Length of the pieces in which a caller is recorded and which are fetched while he speaks, in seconds: 2 to 60. A
+    /// piece is at least 2 s longer than the silence that ends the recording. When a node dies with its disk, what is lost is at
+    /// most the last piece.
     pub piece_s: u32,
 }
 

@@ -254,4 +254,17 @@ mod tests {
         assert!(matches!(failure, StoreError::Unwritable { .. }), "{failure}");
         assert_eq!(fs::read(&path).expect("read"), before);
     }
+    #[test]
+    fn a_place_that_cannot_be_written_is_refused_before_anything_is_lost_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        fs::write(&file, "").expect("written");
+        let refusal = Store::new(Some(file.join("state.json"))).load().expect_err("no folder can be made there");
+        assert!(matches!(refusal, StoreError::Unwritable { .. }), "{refusal}");
+
+        let path = folder.path().join("new/state.json");
+        assert!(Store::new(Some(path)).load().expect("a folder is made").is_empty());
+        let left: Vec<_> = fs::read_dir(folder.path().join("new")).expect("made").collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
 }

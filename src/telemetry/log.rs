@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use serde::{Deserialize, Serialize};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
@@ -45,13 +46,16 @@ impl LogSettings {
     }
 
     fn filter(&self) -> Result<EnvFilter, Invalid> {
-        EnvFilter::try_new(&self.level).map_err(|_| {
-            Invalid::new(
-                "level",
-                "error, warn, info, debug or trace, or levels by module: info,kamari::pool=debug",
-                &self.level,
-            )
-        })
+        let refused = || {
+            let expected = "error, warn, info, debug, trace or off, or levels by module: info,kamari::pool=debug";
+            Invalid::new("level", expected, &self.level)
+        };
+        // The filter takes a word that is no level for a module's name, and would log nothing of all others.
+        let is_level = |word: &str| word.contains(['=', '[']) || word.trim().parse::<LevelFilter>().is_ok();
+        if !self.level.split(',').all(is_level) {
+            return Err(refused());
+        }
+        EnvFilter::try_new(&self.level).map_err(|_| refused())
     }
 }
 
