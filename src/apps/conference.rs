@@ -73,13 +73,15 @@ impl App for Conference {
     async fn run(&self, call: &mut Call) -> Result<Next, AppError> {
         let name = self.room.clone().unwrap_or_else(|| call.extension().into());
         call.answer().await?;
+        // A saved role: he was let in before kamari was restarted.
         let role = match call.saved_role() {
-            // He was let in before kamari was restarted.
-            Some(role) => role,
-            None => match self.admission.ask(call).await? {
-                Some(role) => role,
-                None => return dismiss(call, &[]).await,
-            },
+            None => self.admission.ask(call).await?,
+            saved => saved,
+        };
+        let Some(role) = role else {
+            // For whoever watches out for those who try one PIN after the other, call by call.
+            tracing::warn!(tenant = %self.tenant, room = &*name, call = call.id(), "only wrong PINs");
+            return dismiss(call, &[]).await;
         };
         match call.join_as(&RoomKey::new(&self.tenant, &name), &self.settings, role).await? {
             Joined::Locked | Joined::Full => dismiss(call, &self.refused).await,

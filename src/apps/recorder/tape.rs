@@ -19,6 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Time between two attempts with a node, at first; and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
+/// So many pieces more than are known may be on a node: kamari may have died after it asked for them and before it wrote that
+/// down, more than once.
+const UNKNOWN_PIECES: u32 = 16;
+
 /// What an app says of a recording.
 #[derive(Debug)]
 pub(super) enum Order {
@@ -121,7 +125,7 @@ impl Tape {
         let ari = self.calls.ari(&self.pending.recording.node).ok_or(Later::Away)?;
         let there = self.on_node(&ari).await?;
         let last = there.iter().chain(&self.pending.expected).max().copied();
-        for &number in there.iter().chain(last.map(|last| last + 1).as_ref()) {
+        for &number in there.iter().chain(last.map(|last| last.saturating_add(1)).as_ref()) {
             self.still_runs(&ari, number).await?;
         }
         for number in there {
@@ -147,9 +151,8 @@ impl Tape {
 
     /// The numbers of the pieces that the node has, in their order.
     async fn on_node(&self, ari: &AriClient) -> Result<Vec<u32>, Later> {
-        let number = |name: &str| name.strip_prefix(&self.pending.tape)?.strip_prefix('-')?.parse().ok();
         let stored = ari.recordings().list_stored().await?;
-        let mut numbers: Vec<u32> = stored.iter().filter_map(|one| number(&one.name)).collect();
+        let mut numbers: Vec<u32> = stored.iter().filter_map(|one| number(&self.pending, &one.name)).collect();
         numbers.sort_unstable();
         Ok(numbers)
     }
@@ -219,5 +222,44 @@ impl Tape {
         }
         let (node, tape) = (&self.pending.recording.node, &self.pending.tape);
         tracing::debug!(%node, tape, error = %later, "a recording is not fetched yet");
+    }
+}
+
+/// The number of a piece by its name on the node; nothing for what is no piece of the tape. A node may list what it likes: it
+/// does not have kamari fetch more than was ever asked of it.
+fn number(pending: &Pending, name: &str) -> Option<u32> {
+    let number = name.strip_prefix(&pending.tape)?.strip_prefix('-')?.parse().ok()?;
+    let most = pending.expected.iter().max().map_or(0, |last| *last).saturating_add(UNKNOWN_PIECES);
+    (number <= most && TapeRequest::name(&pending.tape, number) == name).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{UNKNOWN_PIECES, number};
+    use crate::media::Pending;
+
+    #[test]
+    fn a_node_has_no_more_pieces_than_were_asked_for() {
+        let pending: Pending = serde_json::from_value(serde_json::json!({
+            "tape": "kamari-recording-0-1", "verdict": "keep", "least_ms": 0, "expected": [0, 1, 7],
+            "recording": {
+                "id": "0123456789abcdef0123456789abcdef", "tenant": "one", "purpose": { "kind": "note", "extension": "7" },
+                "caller": "", "node": "n1", "started_ms": 0, "duration_ms": 0, "bytes": 0, "whole": false,
+            },
+        }))
+        .expect("an entry");
+        let last = 7 + UNKNOWN_PIECES;
+        for (name, is) in [
+            ("kamari-recording-0-1-0".to_owned(), Some(0)),
+            (format!("kamari-recording-0-1-{last}"), Some(last)),
+            (format!("kamari-recording-0-1-{}", last + 1), None),
+            ("kamari-recording-0-1-4294967295".to_owned(), None),
+            ("kamari-recording-0-1-+3".to_owned(), None),
+            ("kamari-recording-0-1-03".to_owned(), None),
+            ("kamari-recording-0-12".to_owned(), None),
+            ("other".to_owned(), None),
+        ] {
+            assert_eq!(number(&pending, &name), is, "{name}");
+        }
     }
 }

@@ -11,10 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use super::record::Recording;
 use super::{Recordings, StoreError, disk, lock};
+use crate::invalid::Invalid;
 use crate::media::wav;
 
 /// The folder of the list.
 pub(super) const FOLDER: &str = "pending";
+/// Largest piece, in bytes of samples. Pieces are asked for of up to 62 seconds, which take half of it; a node that sends more
+/// would fill the disk.
+const PIECE_LIMIT: usize = 2 << 20;
 /// Longest name of a tape in bytes.
 const TAPE_LIMIT: usize = 120;
 
@@ -80,6 +84,10 @@ impl Recordings {
     /// Keeps a piece as it came from the node, an untrusted WAV file. Blocks on the disk.
     pub fn put_piece(&self, tape: &str, number: u32, file: &[u8]) -> Result<(), StoreError> {
         let samples = wav::samples(file).map_err(StoreError::NoAudio)?;
+        if samples.len() > PIECE_LIMIT {
+            let found = format!("{} bytes", samples.len());
+            return Err(StoreError::NoAudio(Invalid::new("audio", "at most 2 MiB of samples", found)));
+        }
         disk::put(&self.tape(tape, &format!("{number}.pcm")), |file| std::io::Write::write_all(file, samples))
     }
 

@@ -200,3 +200,14 @@ fn changes_of_mailboxes_are_told_and_drafts_are_not() {
     store.accept(&draft.id).expect("nothing to do");
     assert!(changes.try_recv().is_err(), "said once");
 }
+
+#[test]
+fn a_piece_that_is_longer_than_any_that_was_asked_for_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    let entry = pending(recording("one", message("200"), 5));
+    store.put_piece(&entry.tape, 0, &file(62_000, 1)).expect("the longest that is asked for");
+    let refused = store.put_piece(&entry.tape, 1, &file(140_000, 1)).expect_err("too long");
+    assert!(matches!(refused, StoreError::NoAudio(_)), "{refused}");
+    assert_eq!(store.pieces(&entry.tape).expect("read"), [0]);
+}
