@@ -255,10 +255,13 @@ async fn the_short_way_answers_as_hyper_does_whatever_is_said() {
         let ((short, short_reset), (hyper, hyper_reset)) =
             tokio::join!(converse(asked.address, &said, parts), converse(asked.address, &through_hyper, 1));
         let (short, hyper) = (String::from_utf8_lossy(&short), String::from_utf8_lossy(&hyper));
-        // A reset may take what was said last, of the first answer too.
+        // A reset may take what was said last, of the first answer too. And whether hyper goes on after an answer to a request
+        // whose body was not read depends on how much of that body is there by then.
         let hyper = hyper.strip_prefix(&health).unwrap_or_default();
-        let same =
-            short == hyper || short_reset && hyper.starts_with(&*short) || hyper_reset && short.starts_with(hyper);
+        let has_body = said.windows(8).any(|name| name == b"Content-" || name == b"Transfer");
+        let same = short == hyper
+            || (short_reset || has_body) && hyper.starts_with(&*short)
+            || (hyper_reset || has_body) && short.starts_with(hyper);
         assert!(
             same,
             "seed {seed}, {parts} parts: {:?}\nshort: {short:?}\nhyper: {hyper:?}",
