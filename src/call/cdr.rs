@@ -30,7 +30,7 @@ use crate::pool::{CallId, NodeName};
 /// The variable in which a node leaves what it measured of a channel's audio, just before the channel ends.
 const QUALITY: &str = "RTPAUDIOQOS";
 /// For how long the node's last events of a call are awaited once it was hung up.
-const LAST_EVENTS: Duration = Duration::from_secs(1);
+const LAST_EVENTS: Duration = Duration::from_secs(5);
 /// Notes that one call may have.
 const NOTES_LIMIT: usize = 16;
 /// Longest note, in bytes.

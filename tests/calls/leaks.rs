@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kamari::call::{CallEvent, CallSettings, End, Step};
+use kamari::media::Recordings;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::broadcast;
 
 use crate::support::fake_node::{FakeNode, IncomingCall, Lie};
-use crate::world::{World, call_in, until, within};
+use crate::world::{TENANTS, World, call_at, until, within};
 
 const AT_ONCE: usize = 60;
 /// Runs, and calls of each, of the test with many random numbers.
@@ -29,20 +30,98 @@ struct Plan {
     /// Nodes refuse every request now and then.
     errors: bool,
 }
-const APPS: [&str; 8] = ["conference", "dial", "waits", "echo", "playback", "reject", "asks", "none"];
-const EXTENSIONS: [&str; 11] = ["600", "600", "601", "700", "800", "900", "999", "pin", "bob", "all", "turn"];
+
+const APPS: [&str; 15] = [
+    "asks",
+    "conference",
+    "dial",
+    "echo",
+    "ivr",
+    "mailbox",
+    "music",
+    "none",
+    "playback",
+    "queue",
+    "queue_agent",
+    "record",
+    "reject",
+    "voicemail",
+    "waits",
+];
+
+/// Numbers of the tenant `example`.
+const NUMBERS: [&str; 13] =
+    ["600", "600", "601", "700", "800", "900", "999", "pin", "bob", "all", "turn", "menu", "music"];
+
+/// Numbers of the tenant `keeps`: what callers say is kept, and agents serve them.
+const KEPT: [&str; 8] = ["*200", "*200", "80", "97", "desk", "desk", "in", "break"];
+const KEEPS: &str = r#"
+    [[tenants]]
+    name = "keeps"
+    domains = ["keeps.test"]
+    [tenants.extensions]
+    "_*2XX" = { app = "voicemail", strip = 1, greeting = "beep", review = "beep", least_s = 0 }
+    "80" = { app = "record", least_s = 0, then = "81" }
+    "81" = { app = "playback", prompts = "hello" }
+    "97" = { app = "mailbox", mailbox = "200", pins = { "200" = "1111" } }
+    "in" = { app = "queue_agent", queue = "desk", duty = "login" }
+    "break" = { app = "queue_agent", queue = "desk", duty = "pause" }
+    [tenants.extensions.desk]
+    app = "queue"
+    queue = "desk"
+    agents = ["bob", "eve"]
+    members = ["alice"]
+    wrap_up_s = 0
+    retry_s = 1
+    max_length = 5
+    announce_every_s = 1
+    overflow_then = "81"
+"#;
+
+/// A number that a caller may dial, and its domain.
+fn number(rng: &mut StdRng) -> (&'static str, &'static str) {
+    let at = rng.random_range(0..NUMBERS.len() + KEPT.len());
+    match NUMBERS.get(at) {
+        Some(number) => (number, "example.test"),
+        None => (KEPT[at - NUMBERS.len()], "keeps.test"),
+    }
+}
+
+/// A kamari that has all of this, and where it keeps what callers say.
+async fn world(nodes: &[FakeNode]) -> (World, Arc<Recordings>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    // An app may wait for a request of its that a busy machine serves late.
+    let settings = CallSettings { orphan_check_s: 1, ..CallSettings::default() };
+    let (world, store) = World::keeping(nodes, settings, folder.path(), &format!("{TENANTS}{KEEPS}")).await;
+    (world, store, folder)
+}
+
+/// Nothing of a call is anywhere, and what was recorded is at home.
+async fn nothing_left(world: &World, nodes: &[FakeNode], store: &Recordings) {
+    world.nothing_left(nodes).await;
+    until("nothing is left to be fetched", || store.pending().is_ok_and(|pending| pending.is_empty())).await;
+    for node in nodes {
+        until("no recording is on a node", || node.stored_recordings().is_empty()).await;
+    }
+    // Playing to nobody, which makes nodes forget what they were lent, makes bridges and playbacks of its own.
+    until("nothing is lent", || world.metrics.media.lent.get() == 0).await;
+    world.nothing_left(nodes).await;
+    assert_eq!(world.waiting("keeps", "desk"), 0, "nobody waits in a queue");
+    let drafts = store.list(kamari::media::Recording::is_draft);
+    assert!(drafts.is_empty(), "drafts that nobody accepts any more: {drafts:?}");
+}
 
 /// One caller: calls, maybe presses keys, and hangs up when he feels like it. Says whether the node took his call.
 async fn caller(node: FakeNode, seed: u64) -> bool {
     let mut rng = StdRng::seed_from_u64(seed);
-    let exten = EXTENSIONS[rng.random_range(0..EXTENSIONS.len())];
+    let (exten, domain) = number(&mut rng);
     // Nobody listens for a moment after a socket was cut: a real node holds the caller and tries again.
     within("somebody listens", node.listener("EVERYTHING")).await;
-    let call = IncomingCall::to(exten, &format!("{seed}@leaks"));
+    let call = IncomingCall { domain: domain.to_owned(), ..IncomingCall::to(exten, &format!("{seed}@leaks")) };
     let Ok(channel) = node.call(&call) else { return false };
-    for _ in 0..rng.random_range(0..3) {
-        tokio::time::sleep(Duration::from_millis(rng.random_range(0..40))).await;
-        node.far_end_presses(&channel, '1');
+    for _ in 0..rng.random_range(0..8) {
+        tokio::time::sleep(Duration::from_millis(rng.random_range(0..20))).await;
+        node.far_end_presses(&channel, ['1', '1', '1', '1', '#', '2', '3', '0'][rng.random_range(0..8)]);
     }
     tokio::time::sleep(Duration::from_millis(rng.random_range(0..120))).await;
     node.far_end_hangs_up(&channel);
@@ -86,9 +165,7 @@ async fn note_failures(mut events: broadcast::Receiver<Arc<CallEvent>>, failures
 
 async fn run(plan: Plan) {
     let nodes = [FakeNode::start().await, FakeNode::start().await];
-    // An app may wait for a request of its that a busy machine serves late.
-    let settings = CallSettings { orphan_check_s: 1, ..CallSettings::default() };
-    let world = World::with(&nodes, settings).await;
+    let (world, store, _folder) = world(&nodes).await;
     let failures = Arc::new(Mutex::new(Vec::new()));
     let watch = tokio::spawn(note_failures(world.runtime.subscribe(), Arc::clone(&failures)));
     let troubles: Vec<_> =
@@ -111,7 +188,7 @@ async fn run(plan: Plan) {
         node.hold_events(false);
         node.mend();
     }
-    world.nothing_left(&nodes).await;
+    nothing_left(&world, &nodes, &store).await;
     assert_eq!(world.metrics.calls.active.get(), 0);
     for outcome in ["failed", "panicked"] {
         // An app whose request was refused has failed.
@@ -165,10 +242,12 @@ async fn fifty_runs_with_random_trouble_leave_nothing() {
 #[tokio::test]
 async fn a_caller_who_cancels_at_once_leaves_nothing() {
     let nodes = [FakeNode::start().await];
-    let world = World::over(&nodes).await;
-    for exten in EXTENSIONS {
-        let channel = call_in(&nodes[0], exten);
-        nodes[0].far_end_hangs_up(&channel);
+    let (world, store, _folder) = world(&nodes).await;
+    for (numbers, domain) in [(&NUMBERS[..], "example.test"), (&KEPT[..], "keeps.test")] {
+        for exten in numbers {
+            let channel = call_at(&nodes[0], exten, domain);
+            nodes[0].far_end_hangs_up(&channel);
+        }
     }
-    world.nothing_left(&nodes).await;
+    nothing_left(&world, &nodes, &store).await;
 }

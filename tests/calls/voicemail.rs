@@ -113,6 +113,21 @@ async fn a_message_too_short_is_none_and_a_hang_up_during_the_greeting_neither()
     assert!(store.list(|_| true).is_empty());
 }
 
+/// Between writing down that there will be a message and recording it, the caller goes: nothing waits for it for ever.
+#[tokio::test]
+async fn a_caller_who_goes_just_before_he_is_recorded_leaves_nothing_to_be_fetched() {
+    let (_folder, nodes, world, store) = stage().await;
+    let channel = call_in(&nodes[0], "*200");
+    until("he is greeted", || left_on(&nodes[0]).2 > 0).await;
+    nodes[0].hang(&format!("/channels/{channel}/variable"));
+    until("it is written down", || store.pending().is_ok_and(|pending| pending.len() == 1)).await;
+    nodes[0].far_end_hangs_up(&channel);
+    nodes[0].mend();
+    world.nothing_left(&nodes).await;
+    brought_home(&nodes, &store).await;
+    assert!(store.list(|_| true).is_empty());
+}
+
 #[tokio::test]
 async fn a_message_goes_on_under_a_new_kamari() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kamari::apps::{Catalogue, Recorder, Switchboard};
+use kamari::apps::{Catalogue, Queues, Recorder, Switchboard};
 use kamari::call::{CallSettings, CallView, Handler, Runtime};
 use kamari::cdr::{self, Cdr, Cdrs};
 use kamari::directory::TenantSettings;
@@ -19,7 +19,7 @@ use crate::{handing_on, misbehaving};
 /// Whatever a test waits for comes within this time, or the test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-const TENANTS: &str = r#"
+pub(crate) const TENANTS: &str = r#"
     [[tenants]]
     name = "example"
     domains = ["example.test"]
@@ -89,6 +89,16 @@ pub(crate) struct World {
     pub(crate) metrics: Metrics,
     /// The records of calls, as they came.
     pub(crate) records: Records,
+    pub(crate) queues: Queues,
+}
+
+fn settings() -> CallSettings {
+    CallSettings { app_grace_s: 1, orphan_check_s: 1, ..CallSettings::default() }
+}
+
+/// kamari's own apps and those of the tests.
+fn apps() -> Catalogue {
+    handing_on::add_to(misbehaving::add_to(Catalogue::default()))
 }
 
 /// Records of calls, as they came.
@@ -97,15 +107,18 @@ pub(crate) type Records = Arc<Mutex<Vec<Arc<Cdr>>>>;
 impl World {
     /// A kamari over these nodes, named `n0`, `n1`, ..., that has heard all of them.
     pub(crate) async fn over(nodes: &[FakeNode]) -> Self {
-        Self::with(nodes, CallSettings { app_grace_s: 1, orphan_check_s: 1, ..CallSettings::default() }).await
+        Self::with(nodes, settings()).await
     }
 
     pub(crate) async fn with(nodes: &[FakeNode], settings: CallSettings) -> Self {
         let file: File = toml::from_str(TENANTS).expect("TOML of tenants");
-        let catalogue = handing_on::add_to(misbehaving::add_to(Catalogue::default()));
+        let queues = Queues::default();
+        let catalogue = apps().with_queues(queues.clone());
         let prompts = Arc::new(Prompts::new(&MediaSettings::default()));
         let switchboard = Switchboard::new(catalogue, prompts, &file.tenants).expect("a good directory");
-        Self::start(nodes, settings, Arc::new(switchboard)).await
+        let mut this = Self::start(nodes, settings, Arc::new(switchboard)).await;
+        this.queues = queues;
+        this
     }
 
     /// A kamari that keeps recordings in a folder, with these tenants.
@@ -114,24 +127,36 @@ impl World {
         folder: &std::path::Path,
         tenants: &str,
     ) -> (Self, Arc<Recordings>) {
+        Self::keeping(nodes, settings(), folder, tenants).await
+    }
+
+    /// The same with these settings.
+    pub(crate) async fn keeping(
+        nodes: &[FakeNode],
+        settings: CallSettings,
+        folder: &std::path::Path,
+        tenants: &str,
+    ) -> (Self, Arc<Recordings>) {
         let media = MediaSettings { piece_s: 2, ..MediaSettings::default() };
         let metrics = Metrics::new().expect("metrics").media;
         let store = Arc::new(Recordings::open(folder, Arc::clone(&metrics)).expect("a good folder"));
         let lender = Arc::new(Lender::new(Arc::clone(&store), &media, Arc::clone(&metrics)));
-        let (recorder, collector) = Recorder::new(Arc::clone(&store), lender, &media, metrics).expect("a good folder");
+        let (recorder, collector) =
+            Recorder::new(Arc::clone(&store), lender, &media, Arc::clone(&metrics)).expect("a good folder");
         let file: File = toml::from_str(tenants).expect("TOML of tenants");
-        let catalogue = Catalogue::default().recording_by(recorder);
+        let queues = Queues::default();
+        let catalogue = apps().recording_by(recorder).with_queues(queues.clone());
         let switchboard =
             Switchboard::new(catalogue, Arc::new(Prompts::new(&media)), &file.tenants).expect("a good directory");
-        let this = Self::serving(nodes, Arc::new(switchboard)).await;
+        let mut this = Self::start(nodes, settings, Arc::new(switchboard)).await;
+        (this.queues, this.metrics.media) = (queues, metrics);
         tokio::spawn(collector.run(this.runtime.clone(), CancellationToken::new()));
         (this, store)
     }
 
     /// A kamari whose calls are served by this alone.
     pub(crate) async fn serving(nodes: &[FakeNode], handler: Arc<dyn Handler>) -> Self {
-        let settings = CallSettings { app_grace_s: 1, orphan_check_s: 1, ..CallSettings::default() };
-        Self::start(nodes, settings, handler).await
+        Self::start(nodes, settings(), handler).await
     }
 
     async fn start(nodes: &[FakeNode], settings: CallSettings, handler: Arc<dyn Handler>) -> Self {
@@ -168,7 +193,7 @@ impl World {
             }
         })
         .await;
-        Self { runtime, pool, metrics, records }
+        Self { runtime, pool, metrics, records, queues: Queues::default() }
     }
 
     /// Waits until the one call of this channel is as wanted.
@@ -221,6 +246,11 @@ impl World {
         let text = self.metrics.render().expect("metrics");
         let series = format!("kamari_app_outcomes_total{{app=\"{app}\",outcome=\"{outcome}\"}} ");
         text.lines().find_map(|line| line.strip_prefix(&series)).map_or(0, |count| count.parse().expect("a count"))
+    }
+
+    /// How many callers wait in a queue.
+    pub(crate) fn waiting(&self, tenant: &str, queue: &str) -> usize {
+        self.queues.show(tenant, queue).expect("a queue").waiting
     }
 
     /// Ends as `kill -9` does to the calls: nothing is commanded any more.

@@ -1,6 +1,7 @@
 //! What every whole-call test stands on: nodes, kamari that knows them, and Kamailio that asks kamari.
 
 use crate::lab::{Kamailio, KamailioVersion, Kamari, Lab, Node, wait_until};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a condition may take that needs no more than a few rounds of checks. Generous: a busy machine is slow.
@@ -127,19 +128,24 @@ impl Stage {
         values.sum()
     }
 
-    /// The end of every test: no call, no reservation, no app task in kamari; no channel and no bridge on any node.
+    /// The end of every test: no call, no reservation, no app task in kamari; no channel and no bridge on any node, nothing that
+    /// was recorded on its disk, nothing that it was lent in its cache.
     pub(crate) fn assert_nothing_left(&self) {
         wait_until("kamari to have no call left", SOON, || self.calls() == 0);
         wait_until("kamari to have no task left", SOON, || self.metric("kamari_call_tasks") == 0.0);
         wait_until("all reservations to be gone", SOON, || self.metric("kamari_node_reservations") == 0.0);
+        wait_until("everything to be fetched", SOON, || self.metric("kamari_recordings_pending") == 0.0);
+        wait_until("every copy to be forgotten", SOON, || self.metric("kamari_recordings_lent") == 0.0);
         self.lab.assert_nodes_empty();
+        for node in &self.nodes {
+            let left = recordings_in(&self.lab.directory().join(node.name()));
+            assert!(left.is_empty(), "{} has recordings: {left:?}", node.name());
+        }
     }
 
     /// No node has anything of what was recorded: no recording, no copy in a cache, and on its disk, logs and databases
     /// included, neither a piece of this audio nor any of these words.
     pub(crate) fn assert_no_tenant_data(&self, audio: &[u8], words: &[&str]) {
-        wait_until("everything to be fetched", SOON, || self.metric("kamari_recordings_pending") == 0.0);
-        wait_until("every copy to be forgotten", SOON, || self.metric("kamari_recordings_lent") == 0.0);
         for node in &self.nodes {
             let stored = node.ari("GET", "/recordings/stored").expect("a list of recordings");
             assert_eq!(stored, serde_json::json!([]), "{} has recordings", node.name());
@@ -152,23 +158,50 @@ impl Stage {
     }
 
     /// The files on a node's disk that contain this.
-    pub(crate) fn files_with(&self, node: &Node, needle: &[u8]) -> Vec<std::path::PathBuf> {
-        let mut found = Vec::new();
-        let mut folders = vec![self.lab.directory().join(node.name())];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(&folder).expect("the node's folder").flatten() {
-                let Ok(kind) = entry.file_type() else { continue };
-                if kind.is_dir() {
-                    folders.push(entry.path());
-                } else if kind.is_file() {
-                    // A file may go while it is looked at.
-                    let bytes = std::fs::read(entry.path()).unwrap_or_default();
-                    if bytes.windows(needle.len()).any(|window| window[0] == needle[0] && window == needle) {
-                        found.push(entry.path());
-                    }
-                }
-            }
-        }
+    pub(crate) fn files_with(&self, node: &Node, needle: &[u8]) -> Vec<PathBuf> {
+        let mut found = files_in(&self.lab.directory().join(node.name()));
+        found.retain(|file| {
+            // A file may go while it is looked at.
+            let bytes = std::fs::read(file).unwrap_or_default();
+            bytes.windows(needle.len()).any(|window| window[0] == needle[0] && window == needle)
+        });
         found
     }
+}
+
+/// Every file below a folder, which is there.
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a node's folder").flatten() {
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                found.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+/// What a node has recorded, by its disk: the node itself is not asked, and need not live.
+fn recordings_in(node: &Path) -> Vec<PathBuf> {
+    files_in(&node.join("spool/recording"))
+}
+
+#[test]
+fn a_recording_that_is_left_on_a_node_is_noticed() {
+    let node = tempfile::tempdir().expect("a folder");
+    let spool = node.path().join("spool/recording");
+    std::fs::create_dir_all(spool.join("below")).expect("made");
+    assert_eq!(recordings_in(node.path()), Vec::<PathBuf>::new());
+    let left = ["kamari-recording-1-0.wav", "below/kamari-recording-2-0.wav"].map(|name| spool.join(name));
+    for file in &left {
+        std::fs::write(file, b"RIFF").expect("written");
+    }
+    let mut found = recordings_in(node.path());
+    found.sort();
+    assert_eq!(found, [left[1].clone(), left[0].clone()]);
 }

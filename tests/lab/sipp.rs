@@ -16,6 +16,8 @@ pub use report::{PlacedCall, Report};
 enum Scenario {
     /// The caller, a while after the answer.
     Call,
+    /// The same, and presses keys before.
+    Press,
     /// The called side.
     Listen,
     /// The caller, before an answer.
@@ -30,6 +32,7 @@ impl Scenario {
     fn file(self) -> &'static str {
         match self {
             Self::Call => "call",
+            Self::Press => "press",
             Self::Listen => "listen",
             Self::Cancel => "cancel",
             Self::Answer => "answer",
@@ -55,6 +58,7 @@ pub struct Calls {
     rate: f64,
     count: u32,
     hold: Duration,
+    keys: String,
 }
 
 impl Calls {
@@ -74,6 +78,7 @@ impl Calls {
             rate: 10.0,
             count: 1,
             hold: Duration::from_secs(1),
+            keys: String::new(),
         }
     }
 
@@ -96,6 +101,15 @@ impl Calls {
     pub fn hold(mut self, hold: Duration) -> Self {
         self.scenario = Scenario::Call;
         self.hold = hold;
+        self
+    }
+
+    /// The caller presses these keys (RFC 4733 events) once he is answered, and hangs up as [`Calls::hold`] says. He is not
+    /// asked for a password.
+    #[must_use]
+    pub fn keys(mut self, keys: &str) -> Self {
+        self.scenario = Scenario::Press;
+        keys.clone_into(&mut self.keys);
         self
     }
 
@@ -207,13 +221,16 @@ impl Calls {
             self.caller,
             self.caller_domain,
         );
-        if matches!(self.scenario, Scenario::Call) {
+        if matches!(self.scenario, Scenario::Call | Scenario::Press) {
             // How long the caller waits for the other side to hang up before he does.
             let _ = write!(line, " -recv_timeout {}", self.hold.as_millis());
         }
         if self.rate < 1.0 {
             // SIPp's rate is a whole number of calls in a period.
             let _ = write!(line, " -rp {}", (1000.0 / self.rate) as u32);
+        }
+        if !self.keys.is_empty() {
+            let _ = write!(line, " -key keys {}", self.keys);
         }
         if let Some(password) = &self.password {
             let _ = write!(line, " -au {} -ap {password}", self.caller);

@@ -100,8 +100,12 @@ impl Recorder {
             terminate_on: TerminateOn::Hash,
         };
         let (orders, receiver) = mpsc::unbounded_channel();
-        // Without a collector kamari is stopping; what is pending is on the disk.
+        // Without a collector kamari is stopping; what is pending is on the disk. From here on somebody sees to it, also if the
+        // next step fails because the caller is gone.
         let _ = self.jobs.send(Job::Tape(pending, receiver));
+        if !resumed {
+            call.save(&Plan { tape: request.tape.clone() }, &[]).await?;
+        }
         let end = call
             .record_tape(&request, |piece| {
                 let _ = orders.send(Order::Piece(piece));
@@ -138,7 +142,6 @@ impl Recorder {
         let pending = Pending { tape, verdict: Verdict::Open, least_ms, expected: vec![0], kept: false, recording };
         let entry = pending.clone();
         self.shared.store.run(move |store| store.put_pending(&entry)).await.map_err(AppError::other)?;
-        call.save(&Plan { tape: pending.tape.clone() }, &[]).await?;
         Ok(pending)
     }
 }

@@ -55,22 +55,40 @@ pub(super) fn remove(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// Every file of a folder by its name. Files that were never finished are removed.
+/// Removes the files of a folder that were never finished. Only before anything is written to it: what somebody writes
+/// just now looks the same.
+pub(super) fn sweep(folder: &Path) -> Result<(), StoreError> {
+    for name in entries(folder)?.iter().filter(|name| is_unfinished(name)) {
+        remove(&folder.join(name))?;
+    }
+    Ok(())
+}
+
+/// Every finished file of a folder by its name.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let mut names = entries(folder)?;
+    names.retain(|name| !is_unfinished(name));
+    Ok(names)
+}
+
+fn is_unfinished(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, ending)| ending == BESIDE)
+}
+
+fn entries(folder: &Path) -> Result<Vec<String>, StoreError> {
     let unreadable = |cause| StoreError::Unreadable { path: folder.to_owned(), cause };
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
-        if !entry.file_type().map_err(unreadable)?.is_file() {
-            continue;
-        }
-        match entry.file_name().into_string() {
-            Ok(name) if name.strip_suffix(".new").is_some() => {
-                remove(&entry.path())?;
-            }
-            Ok(name) => names.push(name),
-            // Not ours: ours are ASCII.
-            Err(_) => {}
+        let is_file = match entry.file_type() {
+            Ok(kind) => kind.is_file(),
+            // It went since the folder was read.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => false,
+            Err(cause) => return Err(unreadable(cause)),
+        };
+        // Names that are no text are not ours.
+        if is_file && let Ok(name) = entry.file_name().into_string() {
+            names.push(name);
         }
     }
     Ok(names)

@@ -64,6 +64,9 @@ impl Recordings {
     pub fn open(folder: &Path, metrics: Arc<MediaMetrics>) -> Result<Self, StoreError> {
         disk::make_folder(&folder.join(pending::FOLDER))?;
         disk::make_folder(&folder.join(lent::FOLDER))?;
+        for part in [folder.to_owned(), folder.join(pending::FOLDER), folder.join(lent::FOLDER)] {
+            disk::sweep(&part)?;
+        }
         let store = Self {
             folder: folder.to_owned(),
             kept: Mutex::default(),

@@ -176,6 +176,17 @@ fn a_torn_folder_is_tidied_and_damage_is_left_alone() {
 }
 
 #[test]
+fn what_somebody_writes_just_now_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    let other = folder.path().join("pending/kamari-recording-other.json.new");
+    fs::write(&other, b"{").expect("written");
+    kept(&store, "one", message("200"), 1);
+    store.pending().expect("read");
+    assert!(other.exists(), "another recording, which is about to be renamed into its place");
+}
+
+#[test]
 fn a_hostile_piece_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path());
