@@ -24,6 +24,8 @@ mod node_lost;
 mod pool_changes;
 #[path = "e2e/queue.rs"]
 mod queue;
+#[path = "e2e/queue_limits.rs"]
+mod queue_limits;
 #[path = "e2e/rooms.rs"]
 mod rooms;
 #[path = "e2e/spread.rs"]

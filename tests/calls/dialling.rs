@@ -10,14 +10,14 @@ use crate::support::fake_node::{Behaviour, Dialled, FakeNode};
 use crate::world::{World, call_in, left_on, until, within};
 
 /// The leg to this user, once it is there.
-async fn leg(node: &FakeNode, user: &str) -> String {
+pub(crate) async fn leg(node: &FakeNode, user: &str) -> String {
     let find = || node.legs().into_iter().find(|(_, endpoint)| endpoint.contains(&format!("sip:{user}@")));
     until("a leg", || find().is_some()).await;
     find().expect("it was there").0
 }
 
 /// Waits until these two and nobody else are in one bridge.
-async fn talk(node: &FakeNode, one: &str, other: &str) {
+pub(crate) async fn talk(node: &FakeNode, one: &str, other: &str) {
     until(&format!("{one} and {other} talk"), || {
         node.bridge_of(one).and_then(|bridge| node.bridge_channels(&bridge)).is_some_and(|mut channels| {
             channels.sort();
