@@ -14,7 +14,8 @@ pub struct Settings {
     /// Deadline of a request, its answer included, in milliseconds, 50 to 60000. Requests that Asterisk itself holds back
     /// (`answer` on a channel that plays) need to fit in it too.
     pub request_timeout_ms: u64,
-    /// Deadline of a new connection, in milliseconds, 50 to 60000. Within the request's own deadline.
+    /// Deadline of a new connection, in milliseconds, 50 to 60000. Within the request's own deadline. With `reconnect_max_ms` it
+    /// bounds how long a node stays unheard once the network is back.
     pub connect_timeout_ms: u64,
     /// How long an unused connection is kept, in milliseconds, 1000 to 14000. Asterisk closes it after 15 s, and a request
     /// sent at that moment is lost.
@@ -53,7 +54,7 @@ impl Default for Settings {
             ping_interval_ms: 1_000,
             ping_timeout_ms: 2_000,
             reconnect_min_ms: 100,
-            reconnect_max_ms: 5_000,
+            reconnect_max_ms: 500,
             ca_file: None,
         }
     }

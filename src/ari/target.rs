@@ -81,6 +81,13 @@ impl AriTarget {
         (&self.username, self.password.expose_secret())
     }
 
+    /// The host, by name or address, and the port.
+    pub(super) fn address(&self) -> (&str, u16) {
+        // An IPv6 address stands in brackets in a URL, and without them elsewhere.
+        let host = self.base.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        (host, self.base.port_or_known_default().unwrap_or(80))
+    }
+
     /// The address of the event socket: events of this application only.
     pub(super) fn events_url(&self) -> String {
         let base = self.base.as_str();

@@ -1,4 +1,9 @@
 //! Opening the event socket, and saying in an operator's words why it could not be opened.
+//!
+//! The network and the node have a deadline each. A connection that finds no network is given up early: TCP asks again after 1, 3
+//! and 7 s only, and would oversleep the network's return. A node that took the connection gets the time of a request.
+
+use std::time::Duration;
 
 use http::StatusCode;
 use http::header::AUTHORIZATION;
@@ -6,14 +11,14 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, handshake::client::Response};
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use crate::ari::client::{AriClient, message};
 use crate::ari::error::{ConnectFailure, from_causes, from_status};
 
 pub(super) type Connection = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// Opens the event socket within the deadline of a request.
+/// Opens the event socket: a connection within `connect_timeout_ms`, then the handshakes within `request_timeout_ms`.
 pub(super) async fn connect(client: &AriClient) -> Result<Connection, ConnectFailure> {
     let settings = client.settings();
     let mut request = client.target().events_url().into_client_request().map_err(|error| explain(&error))?;
@@ -24,12 +29,27 @@ pub(super) async fn connect(client: &AriClient) -> Result<Connection, ConnectFai
         .write_buffer_size(1 << 10)
         .max_message_size(Some(settings.max_event_bytes))
         .max_frame_size(Some(settings.max_event_bytes));
-    let connector = Connector::Rustls(client.tls());
-    let opening = connect_async_tls_with_config(request, Some(limits), true, Some(connector));
-    match tokio::time::timeout(settings.request_timeout(), opening).await {
-        Ok(Ok((connection, _))) => Ok(connection),
-        Ok(Err(error)) => Err(explain(&error)),
-        Err(_) => Err(ConnectFailure::Timeout(settings.request_timeout())),
+    let (host, port) = client.target().address();
+    let stream = within(settings.connect_timeout(), async {
+        let stream = TcpStream::connect((host, port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    });
+    let stream = stream.await?;
+    // On the heap: the handshakes take 20 kB that the socket does not need once it is open.
+    let opening =
+        Box::pin(client_async_tls_with_config(request, stream, Some(limits), Some(Connector::Rustls(client.tls()))));
+    within(settings.request_timeout(), opening).await.map(|(connection, _)| connection)
+}
+
+/// Waits for one step of opening until its deadline.
+async fn within<T>(
+    deadline: Duration,
+    step: impl Future<Output = Result<T, tungstenite::Error>>,
+) -> Result<T, ConnectFailure> {
+    match tokio::time::timeout(deadline, step).await {
+        Ok(done) => done.map_err(|error| explain(&error)),
+        Err(_) => Err(ConnectFailure::Timeout(deadline)),
     }
 }
 

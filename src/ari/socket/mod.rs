@@ -26,6 +26,7 @@ use super::client::AriClient;
 use super::error::{ConnectFailure, from_causes};
 use super::event::{DecodeError, Event, EventKind};
 use super::observer::Observer;
+use super::settings::Settings;
 
 /// What comes out of an event socket, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,7 +62,13 @@ impl EventSocket {
     pub fn spawn(client: &AriClient) -> mpsc::Receiver<SocketItem> {
         let (sender, receiver) = mpsc::channel(client.settings().event_queue);
         let outbox = Outbox::new(sender, client.observer());
-        tokio::spawn(run(client.clone(), outbox));
+        let client = client.clone();
+        let (settings, observer) = (client.settings().clone(), client.observer());
+        let open = move || {
+            let client = client.clone();
+            async move { connect(&client).await }
+        };
+        tokio::spawn(run(settings, observer, outbox, open));
         receiver
     }
 }
@@ -74,20 +81,28 @@ enum End {
     Unwanted,
 }
 
-async fn run(client: AriClient, mut outbox: Outbox) {
-    let observer = client.observer();
-    let settings = client.settings();
+/// A connection that held so long was a good one: the next failure is a first one.
+const STEADY: Duration = Duration::from_secs(5);
+
+/// Keeps a socket open by means of `connect` until it is unwanted or replaced.
+async fn run<F>(settings: Settings, observer: Arc<dyn Observer>, mut outbox: Outbox, connect: impl Fn() -> F)
+where
+    F: Future<Output = Result<Connection, ConnectFailure>>,
+{
     let longest = Duration::from_millis(settings.reconnect_max_ms);
     let mut backoff = Backoff::new(Duration::from_millis(settings.reconnect_min_ms), longest);
     loop {
-        let opened = Instant::now();
-        let end = match connect(&client).await {
+        let end = match connect().await {
             Ok(connection) => {
+                let opened = Instant::now();
                 observer.socket(true);
                 outbox.notice(SocketItem::Up);
                 let liveness = Liveness::new(settings.ping_interval_ms, settings.ping_timeout_ms, Instant::now());
                 let end = read(connection, liveness, &mut outbox, observer.as_ref()).await;
                 observer.socket(false);
+                if opened.elapsed() >= STEADY {
+                    backoff.reset();
+                }
                 end
             }
             Err(failure) => End::Failed(failure),
@@ -99,10 +114,6 @@ async fn run(client: AriClient, mut outbox: Outbox) {
         }
         if outbox.flush().await.is_err() || outbox.has_ended() {
             return;
-        }
-        // A connection that held for a while was a good one: the next failure is a first one.
-        if opened.elapsed() > longest {
-            backoff.reset();
         }
         tokio::select! {
             () = tokio::time::sleep(backoff.next(rand::random())) => {}
@@ -181,5 +192,65 @@ fn broken(error: &tungstenite::Error) -> ConnectFailure {
         },
         // A frame too large, text that is not UTF-8, a frame that breaks the protocol.
         other => ConnectFailure::Garbage(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::mpsc;
+    use tokio::time::Instant;
+    use tokio_tungstenite::tungstenite::protocol::Role;
+    use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+    use super::{Connection, Outbox, Settings, SocketItem, run};
+    use crate::ari::error::ConnectFailure;
+
+    async fn connection(listener: &TcpListener) -> Connection {
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        WebSocketStream::from_raw_socket(MaybeTlsStream::Plain(stream), Role::Client, None).await
+    }
+
+    /// The network swallows everything for so long. How long after its return the node's events are heard.
+    async fn unheard(settings: &Settings, away: Duration) -> Duration {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let back = Instant::now() + away;
+        let deadline = settings.connect_timeout();
+        let (sender, mut items) = mpsc::channel(64);
+        let dial = || async {
+            if Instant::now() < back {
+                tokio::time::sleep(deadline).await;
+                return Err(ConnectFailure::Timeout(deadline));
+            }
+            Ok(connection(&listener).await)
+        };
+        let heard = async {
+            while items.recv().await.expect("it goes on") != SocketItem::Up {}
+            Instant::now() - back
+        };
+        tokio::select! {
+            () = run(settings.clone(), Arc::new(()), Outbox::new(sender, Arc::new(())), dial) => unreachable!("it goes on"),
+            unheard = heard => unheard,
+        }
+    }
+
+    async fn longest_unheard(settings: &Settings) -> Duration {
+        let mut longest = Duration::ZERO;
+        for away in (10_000..14_000).step_by(50) {
+            longest = longest.max(unheard(settings, Duration::from_millis(away)).await);
+        }
+        longest
+    }
+
+    /// A call counts on the node being read again within two seconds; half a second of these is left to the reading.
+    #[tokio::test(start_paused = true)]
+    async fn a_node_is_heard_again_within_a_second_and_a_half_of_the_network_s_return() {
+        let longest = longest_unheard(&Settings::default()).await;
+        assert!(longest <= Duration::from_millis(1_500), "{longest:?}");
+        let patient = Settings { reconnect_max_ms: 5_000, ..Settings::default() };
+        assert!(longest_unheard(&patient).await > Duration::from_secs(2), "what the bound is for");
     }
 }
