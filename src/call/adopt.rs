@@ -6,8 +6,11 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::cdr::Found;
@@ -20,17 +23,22 @@ use super::origin::Origin;
 use super::room::TOKEN_PREFIX;
 use super::runtime::Shared;
 use super::saved::{self, Saved};
-use super::site::{LegPhase, Site};
+use super::site::{Leg, LegPhase, Site, Sweep, Target};
 use super::view::{End, Step};
 use crate::ari::AriError;
 use crate::ari::model::{Channel, ChannelState};
 use crate::pool::Resync;
+
+/// How long a channel that was hung up may take to leave.
+const LONGEST_HANGUP: Duration = Duration::from_secs(5);
 
 /// The ids that a found call's saved state names, once it has been read; nothing comes if it could not be read.
 type Claim = oneshot::Receiver<Vec<String>>;
 
 /// Brings what is known of a node in line with what it has. Registers every call before it returns; never waits.
 pub(super) fn take_over(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: &Arc<Site>, resync: &Resync) {
+    // Before any call is found: what comes of it must not run ahead of the sweep.
+    let sweeping = site.sweep();
     let there: HashSet<&str> = resync.channels.iter().map(|channel| channel.id.as_str()).collect();
     for core in site.calls() {
         if !there.contains(core.channel.as_ref()) {
@@ -79,7 +87,7 @@ pub(super) fn take_over(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: 
     let ours = |id: &String| Kind::of(id).is_some() && !site.has(id);
     let bridges: Vec<String> = resync.bridges.iter().map(|bridge| bridge.id.clone()).filter(ours).collect();
     if !strays.is_empty() || !bridges.is_empty() {
-        shared.spawn(sweep(Arc::clone(shared), Arc::clone(site), strays, bridges, claims));
+        shared.spawn(sweep(Arc::clone(shared), sweeping, strays, bridges, claims));
     }
 }
 
@@ -160,8 +168,19 @@ async fn adopt_leg(shared: &Arc<Shared>, site: &Arc<Site>, channel: &Channel) ->
     Ok(Some(claims))
 }
 
+/// Hangs up a channel that nobody owns, and waits until it has left the application and its bridge.
+async fn remove_stray(site: &Arc<Site>, id: &str) {
+    let leg = Leg::new();
+    site.register(id, Target::Leg(Arc::clone(&leg)));
+    if remove_channel(site, id).await && timeout(LONGEST_HANGUP, leg.gone()).await.is_err() {
+        tracing::warn!(node = %site.name, channel = id, "a channel that nobody owns was hung up and has not left");
+    }
+    site.forget(id);
+}
+
 /// Removes what nobody owns or claims. If a claim could not be read, nothing is removed: the next take-over tries again.
-async fn sweep(shared: Arc<Shared>, site: Arc<Site>, strays: Vec<Channel>, bridges: Vec<String>, claims: Vec<Claim>) {
+async fn sweep(shared: Arc<Shared>, sweeping: Sweep, strays: Vec<Channel>, bridges: Vec<String>, claims: Vec<Claim>) {
+    let site = sweeping.site();
     let mut claimed = HashSet::new();
     for claim in claims {
         let Ok(objects) = claim.await else {
@@ -170,26 +189,25 @@ async fn sweep(shared: Arc<Shared>, site: Arc<Site>, strays: Vec<Channel>, bridg
         };
         claimed.extend(objects);
     }
+    let mut unowned = Vec::new();
     for channel in &strays {
         if claimed.contains(&channel.id) || site.has(&channel.id) || !site.link().commands_allowed() {
             continue;
         }
-        match adopt_leg(&shared, &site, channel).await {
+        match adopt_leg(&shared, site, channel).await {
             Ok(Some(claims)) => claimed.extend(claims),
-            Ok(None) => {
-                shared.metrics.orphans.inc();
-                remove_channel(&site, &channel.id).await;
-            }
+            Ok(None) => unowned.push(&channel.id),
             Err(error) => {
-                tracing::warn!(node = %site.name, %error, "what a leg is could not be read: nothing more is removed");
+                tracing::warn!(node = %site.name, %error, "what a leg is could not be read: nothing is removed");
                 return;
             }
         }
     }
-    let free = |id: &String| !claimed.contains(id) && !site.has(id);
+    let free = |id: &String| !claimed.contains(id) && !site.has(id) && site.link().commands_allowed();
+    let unowned: Vec<&String> = unowned.into_iter().filter(|id| free(id)).collect();
+    shared.metrics.orphans.inc_by(unowned.len() as u64);
+    join_all(unowned.into_iter().map(|id| remove_stray(site, id))).await;
     for id in bridges.iter().filter(|id| free(id)) {
-        if site.link().commands_allowed() {
-            remove_bridge(&site, id).await;
-        }
+        remove_bridge(site, id).await;
     }
 }

@@ -147,12 +147,14 @@ pub(super) async fn remove_owned(core: &Core, owned: Owned, commands: bool) {
     }
 }
 
-/// Hangs up a channel of ours; that it is gone already is fine.
-pub(super) async fn remove_channel(site: &Site, id: &str) {
+/// Hangs up a channel of ours; that it is gone already is fine. Says whether it was there: then its end is still to come.
+pub(super) async fn remove_channel(site: &Site, id: &str) -> bool {
     match site.link().ari.channels().hangup(id, Some(Cause::NORMAL.number().into())).await {
+        Ok(()) => return true,
         Err(error) if !error.is_gone() && !error.is_not_in_stasis() => left_behind(site, id, &error),
-        _ => {}
+        Err(_) => {}
     }
+    false
 }
 
 /// Removes a bridge of ours; that it is gone already is fine.

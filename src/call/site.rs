@@ -80,6 +80,12 @@ impl Leg {
     pub(super) fn watch(&self) -> watch::Receiver<LegPhase> {
         self.phase.subscribe()
     }
+
+    /// Completes when it is gone.
+    pub(super) async fn gone(&self) {
+        // The sender is `self`, so waiting cannot fail.
+        let _ = self.watch().wait_for(|phase| *phase == LegPhase::Gone).await;
+    }
 }
 
 /// One node while its events arrive.
@@ -91,6 +97,24 @@ pub(super) struct Site {
     /// Callers' channels that are gone, and when they went: a list that was asked for before may still name them.
     departed: DashMap<Arc<str>, Instant>,
     closed: CancellationToken,
+    /// How many sweeps for what an earlier kamari left are under way.
+    sweeps: watch::Sender<usize>,
+}
+
+/// A sweep for what an earlier kamari left on a node. It is over when this is dropped.
+#[derive(Debug)]
+pub(super) struct Sweep(Arc<Site>);
+
+impl Sweep {
+    pub(super) fn site(&self) -> &Arc<Site> {
+        &self.0
+    }
+}
+
+impl Drop for Sweep {
+    fn drop(&mut self) {
+        self.0.sweeps.send_modify(|under_way| *under_way -= 1);
+    }
 }
 
 impl Site {
@@ -101,7 +125,20 @@ impl Site {
             objects: DashMap::new(),
             departed: DashMap::new(),
             closed: CancellationToken::new(),
+            sweeps: watch::Sender::new(0),
         })
+    }
+
+    /// Begins to sweep.
+    pub(super) fn sweep(self: &Arc<Self>) -> Sweep {
+        self.sweeps.send_modify(|under_way| *under_way += 1);
+        Sweep(Arc::clone(self))
+    }
+
+    /// Completes when no sweep is under way.
+    pub(super) async fn swept(&self) {
+        // The sender is `self`, so waiting cannot fail.
+        let _ = self.sweeps.subscribe().wait_for(|under_way| *under_way == 0).await;
     }
 
     /// The way to command the node.

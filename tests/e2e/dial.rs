@@ -205,6 +205,14 @@ fn a_phone_joins_its_two_calls_which_are_on_two_nodes() {
         hears(&eve, tone);
         phone.wait_closed();
         second.wait_closed();
+        if the_caller_transfers {
+            // They outlive kamari too.
+            stage.kamari.kill9();
+            stage.kamari.restart();
+            wait_until("both to be found", SOON, || stage.calls() == 2);
+            hears(other, EVE);
+            hears(&eve, tone);
+        }
         eve.end_call();
         other.wait_closed();
         eve.wait_closed();

@@ -216,7 +216,7 @@ impl Actor {
             return Ok(at);
         }
         let branch = match was_in {
-            Some(bridge) if core.bridge_exists(bridge).await? => Branch::new(&core.site, bridge.clone()),
+            Some(bridge) if core.bridge_exists(bridge).await? => Branch::found(&core.site, bridge.clone()),
             _ => self.new_branch(core).await?,
         };
         self.branches.push(branch);
@@ -336,6 +336,11 @@ impl Actor {
     /// Joins every branch with the home branch; ends relays that join what is no more, those to `lost` without waiting.
     async fn connect(&mut self, lost: Option<&Arc<Site>>) {
         self.choose_home();
+        if self.branches.len() > 1 {
+            for branch in &mut self.branches {
+                branch.enter_anew().await;
+            }
+        }
         let Some(home) = self.branches.first().map(Branch::side) else { return };
         for (at, branch) in self.branches.iter_mut().enumerate() {
             let away = branch.side();

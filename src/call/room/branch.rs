@@ -1,6 +1,9 @@
 //! A room's part on one node: a mixing bridge, the callers in it, and what it plays.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::super::core::Core;
 use super::super::error::CallError;
@@ -12,6 +15,9 @@ use super::member::Member;
 use super::relay::{Relay, Side};
 use crate::ari::AriError;
 use crate::ari::rest::bridges::Play;
+
+/// How long a room waits until legs of an earlier kamari have gone: those who are in it wait to hear each other again.
+const LONGEST_SWEEP: Duration = Duration::from_secs(2);
 
 /// One node's part of a room.
 #[derive(Debug)]
@@ -25,13 +31,30 @@ pub(super) struct Branch {
     pub(super) music: Option<Arc<PlaybackCore>>,
     /// What joins it with the home branch; the home branch has none.
     pub(super) relay: Option<Relay>,
+    /// Whether an earlier kamari made the bridge: a leg of its own may have been in there.
+    found: bool,
 }
 
 impl Branch {
     /// A part whose bridge is (to be) `bridge`.
     pub(super) fn new(site: &Arc<Site>, bridge: String) -> Self {
         site.register(&bridge, Target::Bridge);
-        Self { site: Arc::clone(site), bridge, members: Vec::new(), sound: None, music: None, relay: None }
+        Self {
+            site: Arc::clone(site),
+            bridge,
+            members: Vec::new(),
+            sound: None,
+            music: None,
+            relay: None,
+            found: false,
+        }
+    }
+
+    /// A part whose bridge an earlier kamari made.
+    pub(super) fn found(site: &Arc<Site>, bridge: String) -> Self {
+        let mut branch = Self::new(site, bridge);
+        branch.found = true;
+        branch
     }
 
     /// Creates the bridge on behalf of `core`. One that is there already is taken up.
@@ -108,6 +131,26 @@ impl Branch {
     /// This branch as an end of a relay.
     pub(super) fn side(&self) -> Side {
         Side { site: Arc::clone(&self.site), bridge: self.bridge.clone() }
+    }
+
+    /// Has one who is alone in a found bridge leave and enter it, once the leg of an earlier kamari has gone and before another
+    /// comes: whoever stayed was deaf to the second leg in a bridge of two, time and again (seen on 22.10).
+    pub(super) async fn enter_anew(&mut self) {
+        if !self.alive() || !std::mem::take(&mut self.found) {
+            return;
+        }
+        let [member] = &self.members[..] else { return };
+        if timeout(LONGEST_SWEEP, self.site.swept()).await.is_err() {
+            tracing::warn!(node = %self.site.name, bridge = self.bridge, "a room no longer waits for a sweep of its node");
+        }
+        let anew = async {
+            member.leave_bridge(&self.bridge).await?;
+            member.enter_bridge(&self.bridge, &[]).await
+        };
+        // A member who cannot be moved is one who is leaving.
+        if let Err(error) = anew.await {
+            tracing::debug!(node = %self.site.name, call = %member.id, %error, "a member did not enter anew");
+        }
     }
 
     /// Removes the bridge; channels that are still in it stay up, on their own.

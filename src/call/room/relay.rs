@@ -208,7 +208,7 @@ impl<'a> Ends<'a> {
                 Ok(Ok(channel)) => channel,
                 _ => return Err(CallError::Silent("the arrival of a leg from another node")),
             },
-            () = gone(&self.away_leg) => return Err(CallError::Silent("the arrival of a leg that was refused")),
+            () = self.away_leg.gone() => return Err(CallError::Silent("the arrival of a leg that was refused")),
         };
         self.home_channel = Some(channel.clone());
         home.ari.channels().answer(&channel).await?;
@@ -219,8 +219,8 @@ impl<'a> Ends<'a> {
     /// Completes when either end is gone.
     async fn lost(&self) {
         tokio::select! {
-            () = gone(&self.away_leg) => {}
-            () = gone(&self.home_leg) => {}
+            () = self.away_leg.gone() => {}
+            () = self.home_leg.gone() => {}
         }
     }
 
@@ -253,10 +253,4 @@ async fn entered(leg: &Leg) -> Result<(), CallError> {
         Ok(Ok(phase)) if *phase == LegPhase::Entered => Ok(()),
         _ => Err(CallError::Silent("that a leg entered the application")),
     }
-}
-
-async fn gone(leg: &Leg) {
-    let mut phase = leg.watch();
-    // The sender is in `leg`, so the wait cannot fail.
-    let _ = phase.wait_for(|phase| *phase == LegPhase::Gone).await;
 }
