@@ -32,5 +32,7 @@ mod rooms;
 mod spread;
 #[path = "e2e/stage.rs"]
 mod stage;
+#[path = "e2e/vanished.rs"]
+mod vanished;
 #[path = "e2e/voicemail.rs"]
 mod voicemail;

@@ -275,6 +275,16 @@ impl Phone {
         }
     }
 
+    /// Sends silence instead of what it has to say.
+    pub fn mute(&mut self) {
+        self.control.command("mute", "");
+    }
+
+    /// `kill -9`: says no BYE, and sends nothing any more.
+    pub fn vanish(self) {
+        drop(self);
+    }
+
     /// Returns when the phone has recorded `duration` more audio, and returns that piece.
     #[track_caller]
     pub fn listen(&self, duration: Duration) -> Vec<i16> {
