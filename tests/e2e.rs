@@ -10,6 +10,8 @@ mod lab;
 mod audio;
 #[path = "e2e/cancel.rs"]
 mod cancel;
+#[path = "e2e/deaf.rs"]
+mod deaf;
 #[path = "e2e/dial.rs"]
 mod dial;
 #[path = "e2e/kamari_away.rs"]

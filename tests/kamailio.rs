@@ -113,6 +113,44 @@ fn whatever_a_caller_writes_stays_one_parameter() {
     });
 }
 
+/// kamari that cannot hear the nodes asks for the calls that end, by the last word of its answers.
+#[test]
+fn calls_that_end_are_told_when_kamari_asks_for_them_and_only_then() {
+    on_each(|bench| {
+        let call = || {
+            let invite = Request::invite(CALLED);
+            let answer = bench.caller.ask(&invite);
+            assert_eq!(answer.status(), Some(200), "{}", answer.text());
+            (invite.within("BYE", &answer), json!({"call_id": invite.call_id, "ended": true}))
+        };
+        bench.kamari().routes_to(&[("as1", &bench.nodes[0])]);
+        let (first, second) = (call(), call());
+        let ended = std::time::Instant::now();
+        assert_eq!(bench.caller.ask(&first.0).status(), Some(200));
+        bench.kamari().answers(Answer::Raw(
+            200,
+            format!(
+                r#"{{"version":"1.0","routing":"serial","routes":[{{"dst_uri":"sip:{}","node":"as1"}}],"call":{{"node":"as1","reserved_ms":10000,"tell_ends":true}}}}"#,
+                bench.nodes[0].address()
+            ),
+        ));
+        assert!(bench.kamari().outcomes().is_empty(), "not asked yet");
+        let third = call();
+        // What ended in the last seconds before is told as well, if the machine was not too slow for it.
+        let remembered = ended.elapsed() < Duration::from_secs(3);
+        assert_eq!(bench.caller.ask(&second.0).status(), Some(200));
+        wait_until("the end of the second", LONG, || bench.kamari().outcomes().contains(&second.1));
+        assert!(!remembered || bench.kamari().outcomes().contains(&first.1), "{:?}", bench.kamari().outcomes());
+        // A call that the application ends before it was answered ends without BYE.
+        bench.nodes[0].takes(Manner::Final(486));
+        let busy = Request::invite(CALLED);
+        assert_eq!(bench.caller.ask(&busy).status(), Some(486));
+        let told = json!({"call_id": busy.call_id, "ended": true});
+        wait_until("the end of the busy one", LONG, || bench.kamari().outcomes().contains(&told));
+        assert!(!bench.kamari().outcomes().contains(&third.1), "it goes on");
+    });
+}
+
 #[test]
 fn the_next_node_is_tried_when_a_node_fails_and_only_then() {
     on_each(|bench| {

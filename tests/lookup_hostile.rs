@@ -415,6 +415,8 @@ async fn what_is_not_a_question_is_refused_in_words() {
         ("", "body"),
         ("{}", "body"),
         (r#"{"call_id":"1","node":"ast0","code":7}"#, "code"),
+        (r#"{"call_id":"1","ended":false}"#, "code"),
+        (r#"{"call_id":"a b","ended":true}"#, "call_id"),
         (r#"{"call_id":"a b","node":"ast0","code":503}"#, "call_id"),
         (r#"{"call_id":"1","node":"\"","code":503}"#, "node"),
         (&format!("{{\"call_id\":\"{}\"}}", "x".repeat(3_000)), "body"),
@@ -424,8 +426,16 @@ async fn what_is_not_a_question_is_refused_in_words() {
         assert_eq!((status, refusal["field"].as_str()), (400, Some(field)), "{body}");
     }
     client.get("/v1/route?call_id=known").await;
-    let (status, answer) = client.post("/v1/outcome", r#"{"call_id":"known","node":"ast0","code":503}"#).await;
-    assert_eq!((status, &answer[..]), (200, &br#"{"known":true}"#[..]));
+    for body in [r#"{"call_id":"known","ended":true}"#, r#"{"call_id":"known","node":"ast0","code":503}"#] {
+        let (status, answer) = client.post("/v1/outcome", body).await;
+        assert_eq!(
+            (status, &answer[..]),
+            (200, &br#"{"known":true}"#[..]),
+            "{body}: of a node that is heard it is no news"
+        );
+    }
+    let (status, answer) = client.post("/v1/outcome", r#"{"call_id":"other","ended":true}"#).await;
+    assert_eq!((status, &answer[..]), (200, &br#"{"known":false}"#[..]));
     let (status, answer) = client.post("/v1/outcome", r#"{"call_id":"other","node":"ast0","code":503}"#).await;
     assert_eq!((status, &answer[..]), (200, &br#"{"known":false}"#[..]));
 }

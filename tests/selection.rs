@@ -5,9 +5,7 @@
 //! here are others.
 
 use clap::ValueEnum;
-use kamari::simulate::{
-    Holding, Policy, Question, Row, Scenario, Settings, busy_slots, compare, erlang_b, erlangs_at, unseen_loss,
-};
+use kamari::simulate::{Holding, Policy, Question, Row, Scenario, Settings, compare, erlangs_at};
 
 /// The first seed: none that the constants were found with.
 const SEED: u64 = 9_001;
@@ -89,36 +87,42 @@ fn a_node_of_half_its_configured_size_is_found_out() {
     }
 }
 
-/// Two calls open the breaker and a third is the trial after 30 s; the next trial comes after the fault's 300 s. In flight,
-/// until the report comes 10 to 60 ms after a call was routed, may be one more with each of the first two.
+/// At most three calls are lost to a node that fails, and those in flight: that were under way to it when a failure became
+/// known of a call sent there later than the failure known before. A failure is known when it was reported and another
+/// node has taken the call. The simulator counts them; at any rate of calls it is the same three: two calls open the breaker
+/// and a third is the trial after 30 s; the next trial comes after the fault's 300 s.
 ///
-/// At 80% every try counts. At 90% the nine that are left are offered what they carry, and the calls that no node had room
-/// for are lost whatever is tried: for these the failing node is tried instead of turning them away, which costs nobody.
+/// At 80% every call counts. At 90% the nine that are left are offered what they carry, and for calls that no node has room
+/// for, which are lost whatever is tried, the failing node is tried instead of turning them away: those cost nobody anything.
 #[test]
-fn a_node_that_fails_at_once_costs_three_calls() {
-    let row = kamari(Scenario::FastFailing, 0.8);
-    assert!((1..=3 + 2).contains(&row.failing_tries), "{}", row.failing_tries);
-    let row = kamari(Scenario::FastFailing, 0.9);
-    assert!((1..=3 + 2).contains(&row.failing_cost), "{}", row.failing_cost);
-    assert!(row.lost_share <= 1.1 * row.bound, "{} of {}", row.lost_share, row.bound);
+fn a_node_that_fails_at_once_costs_three_calls_and_those_in_flight() {
+    for load in [0.8, 0.9] {
+        let row = kamari(Scenario::FastFailing, load);
+        assert!((1..=3).contains(&row.failing_lessons), "{} at {load}", row.failing_lessons);
+        assert!(load > 0.8 || row.failing_cost == row.failing_tries, "there is room for all");
+        assert!(row.lost_share <= 1.1 * row.bound, "{} of {}", row.lost_share, row.bound);
+    }
 }
 
 #[test]
 fn a_node_that_fails_at_once_costs_as_little_at_a_hundred_times_the_rate() {
-    let policies = vec![Policy::Kamari, Policy::CallLoad];
-    let calls = if cfg!(debug_assertions) { 300_000 } else { 2_000_000 };
-    let rows = ask(&Question { hold: 1.8, seeds: 1, ..question(Scenario::FastFailing, 0.6, calls, policies) });
-    // 333 calls a second, a tenth of them to one node: two or three are under way until a failure is known (60 ms) and the
-    // call was taken by another node (30 ms), and that twice.
-    assert!((1..=3 + 6).contains(&rows[0].failing_tries), "{}", rows[0].failing_tries);
-    assert!(rows[1].failing_tries > 1_000, "what the breaker is for: {}", rows[1].failing_tries);
+    // 33 and 333 calls a second. The faults come each 1,800 s: one of them is in the run.
+    for (hold, all) in [(18.0, 600_000), (1.8, 2_000_000)] {
+        let policies = vec![Policy::Kamari, Policy::CallLoad];
+        let calls = if cfg!(debug_assertions) { all * 3 / 20 } else { all };
+        let rows = ask(&Question { hold, seeds: 1, ..question(Scenario::FastFailing, 0.6, calls, policies) });
+        assert!((1..=3).contains(&rows[0].failing_lessons), "{}", rows[0].failing_lessons);
+        assert!(rows[0].failing_tries < 20, "{}", rows[0].failing_tries);
+        assert!(rows[1].failing_lessons > 1_000, "what the breaker is for: {}", rows[1].failing_lessons);
+    }
 }
 
 /// A node that answers its polls and no call. Until a call's 2 s are over there is nothing to know, and one or two are
-/// sent each second.
+/// sent each second: they are in flight.
 #[test]
-fn a_node_that_is_silent_costs_three_calls_and_those_that_wait_for_it() {
+fn a_node_that_is_silent_costs_three_calls_and_those_in_flight() {
     let rows = ask(&question(Scenario::Silent, 0.8, calls(300_000), vec![Policy::Kamari, Policy::CallLoad]));
+    assert!((1..=3).contains(&rows[0].failing_lessons), "{}", rows[0].failing_lessons);
     assert!((1..=3 + 8).contains(&rows[0].failing_tries), "{}", rows[0].failing_tries);
     assert!(rows[1].failing_tries > 10 * rows[0].failing_tries, "what the breaker is for: {}", rows[1].failing_tries);
 }
@@ -148,36 +152,40 @@ fn a_joining_node_is_eased_in() {
     }
 }
 
-/// Of the calls that come in the ten dark seconds and the two after them, or while kamari is away and in the two seconds after
-/// that: at most twice as many are lost as one would lose who sees every free slot.
+/// Four standard errors of the share of calls that Erlang B expects to be blocked in a fault. A debug build sees a handful of
+/// these; a release build sees enough, and is given none.
+fn noise_of_few(row: &Row) -> f64 {
+    if cfg!(debug_assertions) { 4.0 * (row.erlang_b / row.fault_calls as f64).sqrt() } else { 0.0 }
+}
+
+/// Of the calls that come in the ten dark seconds and the two after them, at most twice as many are blocked at the first try, and
+/// lost in the end, as one would lose who sees every free slot: the proxy tells of the calls that end. A kamari that is not
+/// told blocks many more.
 #[test]
-fn ten_seconds_in_the_dark_or_a_restart_lose_at_most_twice_the_bound() {
-    for scenario in [Scenario::TelemetryLoss, Scenario::Restart] {
-        let question = Question { seeds: 4, ..question(scenario, 0.92, calls(1_000_000), vec![Policy::Kamari]) };
-        let row = ask(&question).remove(0);
-        // A debug build sees a handful of them.
-        let one_call = 1.0 / row.fault_calls as f64;
-        let noise = if cfg!(debug_assertions) { 4.0 * (row.fault_bound.max(one_call) * one_call).sqrt() } else { 0.0 };
-        assert!(row.fault_bound > 0.0 || cfg!(debug_assertions), "{scenario:?}: enough calls to say something");
+fn ten_seconds_in_the_dark_block_at_most_twice_the_bound() {
+    let runs: &[(f64, u64)] = if cfg!(debug_assertions) { &[(0.95, 2)] } else { &[(0.9, 8), (0.92, 4), (0.95, 2)] };
+    for &(load, seeds) in runs {
+        let policies = vec![Policy::Kamari, Policy::KamariUntold];
+        let rows = ask(&Question { seeds, ..question(Scenario::TelemetryLoss, load, calls(1_000_000), policies) });
+        let (row, untold) = (&rows[0], &rows[1]);
+        assert!(row.fault_bound > 0.0, "enough calls to say something");
+        let noise = noise_of_few(row);
         let allowed = 2.0 * row.fault_bound + noise;
-        assert!(row.fault_lost_share <= allowed, "{scenario:?}: {} of {}", row.fault_lost_share, row.fault_bound);
+        assert!(row.fault_blocking <= allowed, "{load}: {} of {}", row.fault_blocking, row.fault_bound);
+        assert!(row.fault_lost_share <= allowed, "{load}: {} of {}", row.fault_lost_share, row.fault_bound);
+        assert!(untold.fault_blocking > allowed, "what the telling is for: {}", untold.fault_blocking);
     }
 }
 
-/// In the dark no rule can keep first tries at twice the bound; kamari's are near what can be proven of any.
+/// Of the calls that come while kamari is away and in the two seconds after that, at most twice as many are lost as one would
+/// lose who sees every free slot. Whom their first node refuses is not kamari's to say then: the proxy sends them in turn.
 #[test]
-fn first_tries_in_the_dark_are_near_what_any_rule_that_sees_no_end_of_a_call_must_lose() {
-    let load = 0.92;
-    let must = 10.0 / 12.0 * unseen_loss(load * 1_000.0, 10, 100, 180.0, 10.0);
-    let bound = erlang_b(load * 1_000.0, 1_000);
-    assert!((busy_slots(load * 1_000.0, 1_000)[1_000] - bound).abs() < 1e-12);
-    assert!(must > 2.0 * bound, "{must} of {bound}");
-    if cfg!(debug_assertions) {
-        return;
-    }
-    let question = Question { seeds: 4, ..question(Scenario::TelemetryLoss, load, 1_000_000, vec![Policy::Kamari]) };
+fn a_restart_loses_at_most_twice_the_bound() {
+    let question = Question { seeds: 4, ..question(Scenario::Restart, 0.92, calls(1_000_000), vec![Policy::Kamari]) };
     let row = ask(&question).remove(0);
-    assert!(row.fault_blocking <= 3.0 * must, "{} of {must}", row.fault_blocking);
+    let noise = noise_of_few(&row);
+    assert!(row.fault_bound > 0.0 || cfg!(debug_assertions), "enough calls to say something");
+    assert!(row.fault_lost_share <= 2.0 * row.fault_bound + noise, "{} of {}", row.fault_lost_share, row.fault_bound);
 }
 
 #[test]
@@ -189,15 +197,9 @@ fn a_slow_node_and_a_lossy_one_are_spared() {
     assert!(lossy[0].bad_media < 0.2 * lossy[1].bad_media, "{} against {}", lossy[0].bad_media, lossy[1].bad_media);
 }
 
-/// Proxies see the end of each of their calls themselves, so that they have no telemetry to lose: in the dark they know what
-/// nobody can know who learns of it from the nodes.
-fn sees_in_the_dark(scenario: Scenario, policy: Policy) -> bool {
-    let proxies = [Policy::CallLoad, Policy::CallLoad4, Policy::Heartbeat, Policy::LeastRequest, Policy::Prequal];
-    scenario == Scenario::TelemetryLoss && proxies.contains(&policy)
-}
-
 /// Beyond noise: by more than four standard errors of the difference. Of the calls blocked at the first try, and of the calls
-/// lost altogether.
+/// lost altogether. No rule and no situation is left out: a proxy that sees each hang-up itself knows no more in the dark than
+/// kamari, which asks for them.
 #[test]
 fn no_peer_does_better_in_any_situation() {
     let peers: Vec<_> = Policy::value_variants().iter().copied().filter(|&policy| policy != Policy::ErlangB).collect();
@@ -205,15 +207,12 @@ fn no_peer_does_better_in_any_situation() {
         for load in if cfg!(debug_assertions) { vec![0.9] } else { vec![0.8, 0.9] } {
             let rows = compare(&question(scenario, load, calls(100_000), peers.clone()), &mut |_, _| {});
             let ours = &rows[0];
-            for (peer, &policy) in rows[1..].iter().zip(&peers[1..]) {
+            for peer in &rows[1..] {
                 let noise = |share: f64| share * (1.0 - share) / ours.calls as f64;
                 let margin = |a: f64, b: f64| 4.0 * (noise(a) + noise(b)).sqrt();
                 let context = format!("{} against {} in {} at {load}", ours.policy, peer.policy, peer.scenario);
                 let (mine, theirs) = (ours.lost_share, peer.lost_share);
                 assert!(mine <= theirs + margin(mine, theirs), "lost: {context}: {mine} > {theirs}");
-                if sees_in_the_dark(scenario, policy) {
-                    continue;
-                }
                 let (mine, theirs) = (ours.first_try_blocking, peer.first_try_blocking);
                 assert!(mine <= theirs + margin(mine, theirs), "first try: {context}: {mine} > {theirs}");
             }

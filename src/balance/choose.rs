@@ -163,7 +163,7 @@ fn blind(scores: &Scores, table: &LoadTable, now_ms: u64, seed: u32) -> Ranked {
         let stress = if in_sight {
             record.stress((total + 1) as f32)
         } else {
-            record.unseen_stress(total, scores.pool.churn, now_ms)
+            record.unseen_stress(total, &scores.pool, now_ms)
         };
         best.offer(stress + record.penalty + set_back, index, seed);
     }
@@ -176,9 +176,14 @@ fn is_in_sight(scores: &Scores, table: &LoadTable, now_ms: u64) -> bool {
     now_ms <= scores.pool.sight_until_ms || 2 * fresh_at(scores, table, now_ms) >= scores.pool.offered
 }
 
-/// Whether at least half of the nodes were polled in the younger half of the time that keeps them fresh.
+/// Whether this node is heard, so that what the proxy tells of its calls is no news.
+pub fn is_heard(scores: &Scores, table: &LoadTable, slot: Slot, now: Duration) -> bool {
+    table.fresh_until(slot) >= now + Duration::from_millis(scores.pool.overdue_left_ms)
+}
+
+/// Whether of at least half of the nodes no poll is overdue.
 fn mostly_recent(scores: &Scores, table: &LoadTable, now_ms: u64) -> bool {
-    2 * fresh_at(scores, table, now_ms + scores.pool.stale_after_ms / 2) >= scores.pool.offered
+    2 * fresh_at(scores, table, now_ms + scores.pool.overdue_left_ms) >= scores.pool.offered
 }
 
 /// How many nodes that are expected to be seen are fresh until that time at least.
@@ -203,8 +208,16 @@ pub fn place(scores: &Scores, table: &LoadTable, now: Duration, rng: &mut impl R
     }
     let why = if scores.pool.offered > 0 { Refusal::Full } else { Refusal::NoNode };
     table.count_refusal();
-    let spread = 0.5 + rng.next_u32() as f32 / u32::MAX as f32;
-    Placement::Refused { why, retry_after_s: (scores.pool.retry_after * spread).round().clamp(1.0, 5.0) as u32 }
+    Placement::Refused { why, retry_after_s: retry_after(scores.pool.retry_after, rng) }
+}
+
+/// Whole seconds for one refused caller: not before a place is likely to be free, in `due` seconds (1 to 5), and spread
+/// over as long again and a second, so that those refused together do not come back together. Within 1 to 5, and over three
+/// of them at least.
+fn retry_after(due: f32, rng: &mut impl Rng) -> u32 {
+    let first = (due as u32).clamp(1, 3);
+    let last = (2.0 * due + 1.0).round().clamp(3.0, 5.0) as u32;
+    first + rng.next_u32() % (last - first + 1)
 }
 
 /// Promises a call to this very node if it still has room: the best of a ranking, which others may have filled since, or

@@ -25,8 +25,8 @@ mod settings;
 mod table;
 
 pub use balancer::Balancer;
-pub use choose::{MAX_ROUTES, Placement, Ranked, Refusal, choose, place, reserve};
+pub use choose::{MAX_ROUTES, Placement, Ranked, Refusal, choose, is_heard, place, reserve};
 pub use node::{NodeState, PollMark, Sample, Standing};
-pub use scores::{Class, Record, Scores, poisson_hazard};
+pub use scores::{Class, Record, Scores};
 pub use settings::Settings;
 pub use table::{Load, LoadTable, Slot};

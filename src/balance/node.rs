@@ -79,6 +79,8 @@ pub struct NodeState {
     seen: (Duration, i64),
     /// Calls counted as ours because their promises expired while it was out of sight.
     assumed: u32,
+    /// Calls counted as ended by the proxy's word, whose own events have not come.
+    told: u32,
 }
 
 /// A node unseen for so much longer than the pool is dead, and not in the dark with the others.
@@ -126,6 +128,7 @@ impl NodeState {
             refused: None,
             seen: (Duration::ZERO, 0),
             assumed: 0,
+            told: 0,
         }
     }
 
@@ -187,7 +190,7 @@ impl NodeState {
     /// these calls must have been given back by `on_released`.
     pub fn on_resync(&mut self, own: u32, now: Duration) {
         self.table.set_own(self.slot, own);
-        (self.seen, self.assumed) = ((now, 0), 0);
+        (self.seen, self.assumed, self.told) = ((now, 0), 0, 0);
         self.refresh(now);
     }
 
@@ -242,7 +245,22 @@ impl NodeState {
     /// A call of ours ended (of either kind).
     pub fn on_call_ended(&mut self, _now: Duration) {
         self.ended = self.ended.wrapping_add(1);
-        self.table.end_own(self.slot);
+        if self.told > 0 {
+            self.told -= 1;
+        } else {
+            self.table.end_own(self.slot);
+        }
+    }
+
+    /// The proxy saw a call of ours end there. Of a node that is heard that is no news. Of one that is not, it is counted now, and
+    /// not again should its event come after all. Whether it was news.
+    pub(super) fn on_end_told(&mut self, now: Duration) -> bool {
+        let news = !self.is_recent(now);
+        if news {
+            self.told += 1;
+            self.table.end_own(self.slot);
+        }
+        news
     }
 
     /// The owner learned of a reservation that a lookup took (the table counts it already).
@@ -333,6 +351,11 @@ impl NodeState {
         if self.breaker.on_failure(sent, silent, now, &self.settings) {
             self.capacity.forget_streak();
         }
+    }
+
+    /// Whether its last poll is no older than polls are: no later one is overdue.
+    pub(super) fn is_recent(&self, now: Duration) -> bool {
+        self.table.fresh_until(self.slot) >= now + self.settings.overdue_left()
     }
 
     /// Whether its calls are known.

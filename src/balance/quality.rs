@@ -49,6 +49,8 @@ pub(super) struct Quality {
     /// Peak-sensitive average of set-up time, in seconds; 0 before the first.
     setup: Decaying,
     last_setup: f64,
+    /// Calls in a row that found it still slow after its slowness had begun to fade.
+    relapses: i32,
     /// Share of recent calls that failed, 0 to 1.
     failures: Decaying,
     loss: Decaying,
@@ -56,6 +58,8 @@ pub(super) struct Quality {
     media_known: bool,
 }
 
+/// Most doublings of the time in which slowness fades.
+const RELAPSES_MAX: i32 = 4;
 /// Weight of one call in the share of failures.
 const CALL_WEIGHT: f64 = 1.0 / 8.0;
 /// Milliseconds of jitter above the pool's that cost nothing: well inside any jitter buffer.
@@ -70,6 +74,7 @@ impl Quality {
         Self {
             setup: Decaying::new(),
             last_setup: 0.0,
+            relapses: 0,
             failures: Decaying::new(),
             loss: Decaying::new(),
             jitter: Decaying::new(),
@@ -77,11 +82,21 @@ impl Quality {
         }
     }
 
-    /// A call was seen `setup` seconds after its lookup. Peak-EWMA (Finagle): worse replaces the estimate at once, better
+    /// A call was seen `setup` seconds after its lookup.
+    ///
+    /// Slowness that no call confirms fades (see `penalty`), so that a mended node is tried again. Each call that then finds it slow
+    /// still doubles the time that this takes.
+    /// Peak-EWMA (Finagle): worse replaces the estimate at once, better
     /// decays in; but one slow call alone (a retransmission) is not believed until a second confirms it.
     pub(super) fn on_setup(&mut self, setup: f64, now: Duration, settings: &Settings) {
         let believed = if self.last_setup > 0.0 { setup.min(self.last_setup) } else { setup };
         self.last_setup = setup;
+        let (before, idle) = (self.setup.value, now.saturating_sub(self.setup.at).as_secs_f64());
+        if believed < before / 2.0 || believed > before * 2.0 {
+            self.relapses = 0;
+        } else if idle > settings.setup_memory_s {
+            self.relapses = (self.relapses + 1).min(RELAPSES_MAX);
+        }
         if believed >= self.setup.value {
             self.setup = Decaying { value: believed, at: now };
         } else {
@@ -119,7 +134,7 @@ impl Quality {
         self.media_known |= loss.is_some() || jitter.is_some();
     }
 
-    /// Set-up time in seconds, once known.
+    /// Set-up time in seconds, once known, as its last calls had it.
     pub(super) fn setup(&self) -> Option<f64> {
         (self.setup.value > 0.0).then_some(self.setup.value)
     }
@@ -138,9 +153,6 @@ impl Quality {
                 average.at = now;
             }
         };
-        if self.setup.value > 0.0 && usual.setup > 0.0 {
-            fade(&mut self.setup, usual.setup, 3.0 * settings.setup_memory_s);
-        }
         if self.media_known {
             fade(&mut self.loss, usual.loss, settings.media_memory_s);
             fade(&mut self.jitter, usual.jitter, settings.media_memory_s);
@@ -150,7 +162,11 @@ impl Quality {
     /// What its quality costs it now, in units of stress.
     pub(super) fn penalty(&self, usual: &Usual, now: Duration, settings: &Settings) -> f64 {
         let slower = match self.setup() {
-            Some(setup) if usual.setup > 0.0 => (setup / (usual.setup * settings.setup_tolerance)).log2().max(0.0),
+            Some(setup) if usual.setup > 0.0 => {
+                let memory = settings.setup_memory_s * 2.0_f64.powi(self.relapses);
+                let faded = usual.setup + (setup - usual.setup).max(0.0) * self.setup.kept(now, memory);
+                (faded / (usual.setup * settings.setup_tolerance)).log2().max(0.0)
+            }
             _ => 0.0,
         };
         let failing = self.failures.value * self.failures.kept(now, settings.failure_memory_s);
@@ -199,6 +215,50 @@ mod tests {
             quality.tick(&USUAL, at(second), &settings);
         }
         assert!(quality.penalty(&USUAL, at(1_200), &settings) < 0.05);
+    }
+
+    /// Seconds until a node that was slow, and is offered nothing since, costs less than a tenth of its capacity.
+    fn forgiven_after(settings: &Settings, probes: u64) -> u64 {
+        let mut quality = Quality::new();
+        quality.on_setup(0.5, at(1), settings);
+        let mut last = 1;
+        for probe in 0..=probes {
+            quality.on_setup(0.5, at(last), settings);
+            assert!(quality.penalty(&USUAL, at(last), settings) > 0.3, "probe {probe}: slow, and known for it");
+            let forgiven =
+                (last..last + 3_600).find(|second| quality.penalty(&USUAL, at(*second), settings) < 0.1).unwrap();
+            if probe == probes {
+                return forgiven - last;
+            }
+            last = forgiven;
+        }
+        unreachable!("the last probe returned")
+    }
+
+    #[test]
+    fn slowness_fades_when_no_call_confirms_it_and_more_slowly_each_time_that_one_does() {
+        let settings = Settings::default();
+        let first = forgiven_after(&settings, 0);
+        assert!((10..=30).contains(&first), "{first}");
+        for probes in 1..=4 {
+            let again = forgiven_after(&settings, probes);
+            assert!(again.abs_diff(first << probes) <= 1 << probes, "{probes}: {again} after {first}");
+        }
+        assert_eq!(forgiven_after(&settings, 9), forgiven_after(&settings, 4));
+        let unforgiving = Settings { setup_memory_s: 100.0, ..settings };
+        assert!(forgiven_after(&unforgiving, 0) > 120, "what the fading is for");
+    }
+
+    /// One good call after the slowness has faded is enough: it is a node like the others.
+    #[test]
+    fn a_mended_node_is_whole_again_after_its_first_good_call() {
+        let settings = Settings::default();
+        let mut quality = Quality::new();
+        for second in 1..5 {
+            quality.on_setup(0.5, at(second), &settings);
+        }
+        quality.on_setup(0.02, at(40), &settings);
+        assert!(quality.penalty(&USUAL, at(40), &settings) < 0.02, "{}", quality.penalty(&USUAL, at(40), &settings));
     }
 
     #[test]

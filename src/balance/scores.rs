@@ -102,13 +102,14 @@ impl Record {
     }
 
     /// The same for a node that is out of sight, with `total` calls counted on it, of which the share `churn` ends each
-    /// second. While fewer are counted than it carries there is room for certain, and the stress is what is to be
+    /// second, and none unheard while the proxy told of the ends. While fewer are counted than it carries there is room for certain, and the stress is what is to be
     /// expected. After that it is 1 and the risk that the node is full: the number of calls that ended unseen is
     /// Poisson, and every call sent there since and not refused proves that as many had ended as it needed.
-    pub(super) fn unseen_stress(&self, total: u32, churn: f32, now_ms: u64) -> f32 {
+    pub(super) fn unseen_stress(&self, total: u32, pool: &PoolScores, now_ms: u64) -> f32 {
         let counted = i64::from(total) - i64::from(self.over);
-        let unseen_s = now_ms.saturating_sub(self.seen_ms).min(UNSEEN_MAX_MS) as f32 / 1_000.0;
-        let ended = counted.max(0) as f32 * (1.0 - (-churn * unseen_s).exp());
+        let told = pool.told_ms.1.min(now_ms).saturating_sub(pool.told_ms.0.max(self.seen_ms));
+        let unseen_ms = now_ms.saturating_sub(self.seen_ms).saturating_sub(told).min(UNSEEN_MAX_MS);
+        let ended = counted.max(0) as f32 * (1.0 - (-pool.churn * unseen_ms as f32 / 1_000.0).exp());
         let stress = self.stress(counted.max(0) as f32 - ended + 1.0);
         match u32::try_from(counted - i64::from(self.limit)) {
             Err(_) => stress,
@@ -119,7 +120,7 @@ impl Record {
 
 /// The chance that a Poisson number of mean `mean` is exactly `n`, given that it is at least `n`: one over
 /// `1 + m/(n+1) + m^2/((n+1)(n+2)) + ...`, a sum without differences, so that nothing is lost in the far tail.
-pub fn poisson_hazard(n: u32, mean: f64) -> f64 {
+pub(super) fn poisson_hazard(n: u32, mean: f64) -> f64 {
     let (mut term, mut sum, mut at) = (1.0, 1.0_f64, f64::from(n));
     while term > sum * 1.0e-9 && sum.is_finite() {
         at += 1.0;
@@ -191,9 +192,14 @@ pub(super) struct PoolScores {
     pub(super) none_better_than_ejected: bool,
     /// Until when at least half of the nodes are in sight even if nothing more is heard, in milliseconds since the epoch.
     pub(super) sight_until_ms: u64,
-    pub(super) stale_after_ms: u64,
+    /// What is left of a node's freshness when its next poll is overdue, in milliseconds.
+    pub(super) overdue_left_ms: u64,
     /// Share of the calls in progress that end each second, for guessing at nodes that are out of sight.
     pub(super) churn: f32,
+    /// Polls of at least half of the nodes are overdue.
+    pub(super) unheard: bool,
+    /// From when and until when the proxy told of calls that ended out of sight, in milliseconds since the epoch.
+    pub(super) told_ms: (u64, u64),
     /// Seconds until a place is likely to be free for one who was refused, 1 to 5.
     pub(super) retry_after: f32,
 }
@@ -207,6 +213,12 @@ impl Scores {
     /// The record of one node; of an empty slot, one that takes no call.
     pub fn record(&self, slot: Slot) -> Record {
         self.records.get(slot.index()).copied().unwrap_or(Record::WITHHELD)
+    }
+
+    /// Whether the proxy is to be asked for the ends of calls: at least half of the pool has not been heard for longer than usual.
+    /// As of when these scores were made, so that a lookup need not count; the proxy remembers the ends until then.
+    pub const fn is_unheard(&self) -> bool {
+        self.pool.unheard
     }
 
     /// Slots covered, empty ones included.

@@ -111,6 +111,12 @@ impl Settings {
         Duration::from_millis(self.stale_after_ms)
     }
 
+    /// What is left of a node's freshness when its next poll is overdue: polls come at a third of that time, and two fifths
+    /// leave room for a slow one.
+    pub(super) const fn overdue_left(&self) -> Duration {
+        Duration::from_millis(self.stale_after_ms * 3 / 5)
+    }
+
     pub(super) const fn slow_start(&self) -> Duration {
         Duration::from_secs(self.slow_start_s)
     }

@@ -27,10 +27,10 @@ pub(super) struct Args {
     #[arg(long)]
     nodes: Option<Nodes>,
     /// Offered load over the real capacity of the pool
-    #[arg(long, default_value_t = 0.9)]
+    #[arg(long, default_value_t = 0.9, allow_negative_numbers = true)]
     load: f64,
     /// Mean call time in seconds
-    #[arg(long, default_value_t = 180.0)]
+    #[arg(long, default_value_t = 180.0, allow_negative_numbers = true)]
     hold: f64,
     /// Calls per run, the warm-up included
     #[arg(long, default_value_t = 200_000, value_parser = RangedU64ValueParser::<u64>::new().range(1_000..=1_000_000_000))]
@@ -48,7 +48,7 @@ pub(super) struct Args {
     #[arg(long, default_value = "all")]
     policies: String,
     /// Lognormal call times with this sigma, instead of exponential ones
-    #[arg(long, conflicts_with = "records")]
+    #[arg(long, conflicts_with = "records", allow_negative_numbers = true)]
     lognormal: Option<f64>,
     /// Call times from a CSV of call records (column billsec or duration, or bare seconds), scaled to --hold
     #[arg(long)]
@@ -85,10 +85,10 @@ struct DocumentArgs {
 #[derive(Debug, Parser)]
 struct PlanArgs {
     /// Offered load in Erlangs: calls a second times mean seconds a call lasts
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     erlangs: f64,
     /// Share of calls that may be lost
-    #[arg(long, default_value_t = 0.01)]
+    #[arg(long, default_value_t = 0.01, allow_negative_numbers = true)]
     loss: f64,
     /// Calls that one node carries
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]

@@ -9,7 +9,7 @@ use crate::pool::{Routed, Target};
 
 /// The routes of an answer, best first, with the node that holds the promise, into an empty `out`.
 pub(super) fn routes(out: &mut Vec<u8>, query: &Query<'_>, routed: &Routed, reserved_ms: u64) {
-    write_routes(out, query, routed.targets(), reserved_ms);
+    write_routes(out, query, routed.targets(), reserved_ms, routed.tell_ends);
 }
 
 pub(super) fn write_routes<'a>(
@@ -17,6 +17,7 @@ pub(super) fn write_routes<'a>(
     query: &Query<'_>,
     targets: impl Iterator<Item = &'a Target>,
     reserved_ms: u64,
+    tell_ends: bool,
 ) {
     out.extend_from_slice(br#"{"version":"1.0","routing":"serial","routes":["#);
     let mut first = None;
@@ -44,6 +45,10 @@ pub(super) fn write_routes<'a>(
         out.extend_from_slice(target.name.as_str().as_bytes());
         out.extend_from_slice(br#"","reserved_ms":"#);
         write_number(out, reserved_ms);
+        if tell_ends {
+            // At the very end: Kamailio looks at the last letters alone.
+            out.extend_from_slice(br#","tell_ends":true"#);
+        }
         out.push(b'}');
     }
     out.push(b'}');
@@ -84,7 +89,7 @@ mod tests {
 
     fn written<'a>(query: &Query<'_>, targets: impl Iterator<Item = &'a Target>, reserved_ms: u64) -> Vec<u8> {
         let mut out = Vec::new();
-        write_routes(&mut out, query, targets, reserved_ms);
+        write_routes(&mut out, query, targets, reserved_ms, false);
         out
     }
 
@@ -110,6 +115,16 @@ mod tests {
         let bare = Query::parse("call_id=1&user=600").unwrap();
         let text = String::from_utf8(written(&bare, targets[..1].iter(), 10_000)).unwrap();
         insta::assert_snapshot!(text, @r#"{"version":"1.0","routing":"serial","routes":[{"dst_uri":"sip:127.101.1.1:5060","node":"ast1"}],"call":{"node":"ast1","reserved_ms":10000}}"#);
+    }
+
+    #[test]
+    fn the_wish_to_hear_of_ends_is_the_last_word() {
+        let mut out = Vec::new();
+        let query = Query::parse("call_id=1&user=600").unwrap();
+        write_routes(&mut out, &query, [target("ast1", "sip:127.101.1.1:5060")].iter(), 10_000, true);
+        let value: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(value["call"]["tell_ends"], Value::Bool(true));
+        assert!(out.ends_with(b"true}}"), "as kamailio/kamari.cfg reads it");
     }
 
     #[test]

@@ -36,13 +36,24 @@ struct Inner {
     reserved_ms: u64,
 }
 
-/// Kamailio's report that a node failed a call.
+/// Kamailio's report that a node failed a call, or that a call ended.
 #[derive(Debug, Deserialize)]
 struct Report {
     call_id: String,
+    #[serde(default)]
+    ended: bool,
+    #[serde(default)]
     node: String,
     /// The SIP code that the node answered, or 408 when it answered nothing.
+    #[serde(default)]
     code: u16,
+}
+
+/// The same, checked.
+#[derive(Debug)]
+enum Told {
+    Failed(CallId, NodeName, u16),
+    Ended(CallId),
 }
 
 impl Handler {
@@ -109,8 +120,11 @@ impl Handler {
         };
         let metrics = &self.0.metrics;
         match report {
-            Ok((call_id, node, code)) => {
-                let known = self.0.routing.failed(call_id.as_str(), &node, code);
+            Ok(told) => {
+                let known = match told {
+                    Told::Failed(call_id, node, code) => self.0.routing.failed(call_id.as_str(), &node, code),
+                    Told::Ended(call_id) => self.0.routing.ended(call_id.as_str()),
+                };
                 if known { &metrics.outcomes_known } else { &metrics.outcomes_unknown }.inc();
                 let text: &[u8] = if known { br#"{"known":true}"# } else { br#"{"known":false}"# };
                 body(StatusCode::OK, JSON, Bytes::from_static(text))
@@ -123,14 +137,17 @@ impl Handler {
     }
 }
 
-fn parse_report(text: &[u8]) -> Result<(CallId, NodeName, u16), Invalid> {
-    let report: Report = serde_json::from_slice(text)
-        .map_err(|error| Invalid::new("body", r#"{"call_id":"...","node":"...","code":503}"#, error))?;
+fn parse_report(text: &[u8]) -> Result<Told, Invalid> {
+    let expected = r#"{"call_id":"...","node":"...","code":503} or {"call_id":"...","ended":true}"#;
+    let report: Report = serde_json::from_slice(text).map_err(|error| Invalid::new("body", expected, error))?;
+    if report.ended {
+        return Ok(Told::Ended(CallId::new(&report.call_id)?));
+    }
     if !(100..=699).contains(&report.code) {
         return Err(Invalid::new("code", "a SIP status code from 100 to 699", report.code));
     }
     let node = NodeName::new(&report.node).map_err(|refusal| Invalid { field: "node".to_owned(), ..refusal })?;
-    Ok((CallId::new(&report.call_id)?, node, report.code))
+    Ok(Told::Failed(CallId::new(&report.call_id)?, node, report.code))
 }
 
 fn invalid(refusal: &Invalid) -> Response<Full<Bytes>> {

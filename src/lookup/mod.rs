@@ -25,6 +25,6 @@ pub use settings::Settings;
 /// whoever wants to see or try an answer without a pool and a connection.
 pub fn answer_to(query: &str, targets: &[Target]) -> Result<Vec<u8>, Invalid> {
     let mut document = Vec::new();
-    document::write_routes(&mut document, &query::Query::parse(query)?, targets.iter(), 0);
+    document::write_routes(&mut document, &query::Query::parse(query)?, targets.iter(), 0, false);
     Ok(document)
 }

@@ -36,6 +36,7 @@ impl Ledger {
                     self.metrics.reservations_made.inc();
                     self.pending.push_back(made);
                 }
+                Note::EndTold(slot) => balancer.on_end_told(slot, now),
                 Note::GiveBack(slot) => tell(balancer, slot, |node| node.on_released(now)),
                 Note::GivenUp(slot) => {
                     tell(balancer, slot, |node| node.on_released(now));

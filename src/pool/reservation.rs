@@ -275,6 +275,14 @@ impl Reservations {
         .then_some(slot)?
     }
 
+    /// The proxy saw the call end: its promise is gone. The node that it was for, and whether it had arrived there; nothing when
+    /// the call is not known.
+    pub(crate) fn hung_up(&self, call_id: &str) -> Option<(Slot, bool)> {
+        let (_, promise) = self.promises.remove(call_id)?;
+        self.live.fetch_sub(1, Ordering::Relaxed);
+        Some((promise.held.slots().first().copied()?, promise.phase == Phase::Arrived))
+    }
+
     /// The promise's time is over: gone, unless the call has arrived or the promise has been renewed meanwhile.
     /// Whether it was there and unconfirmed.
     pub(crate) fn expire(&self, call_id: &str, serial: u64) -> bool {

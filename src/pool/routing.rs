@@ -26,6 +26,8 @@ pub(crate) enum Note {
     Made(Made),
     /// A place was taken on a node and is not needed after all.
     GiveBack(Slot),
+    /// The proxy saw a call end on a node that is not heard.
+    EndTold(Slot),
     /// A promised call was given up before it came to its node.
     GivenUp(Slot),
     /// A node failed a call with this SIP code; `promised` if it held the call's promise.
@@ -55,6 +57,8 @@ pub struct Routed {
     held: Held,
     /// Whether this Call-ID had its answer already.
     pub repeated: bool,
+    /// The nodes are not heard: the proxy is asked to tell of calls that end ([`Routing::ended`]).
+    pub tell_ends: bool,
 }
 
 impl Routed {
@@ -137,7 +141,8 @@ impl Routing {
         match self.reservations.insert(owned, ranked, now) {
             Insert::Made(made) => {
                 self.tell(Note::Made(made));
-                Answer::Routed(Routed { snapshot, held: Held::new(ranked), repeated: false })
+                let tell_ends = snapshot.scores.is_unheard();
+                Answer::Routed(Routed { snapshot, held: Held::new(ranked), repeated: false, tell_ends })
             }
             Insert::Raced(held) => {
                 self.give_back(ranked.first());
@@ -177,6 +182,20 @@ impl Routing {
         true
     }
 
+    /// Kamailio's report that a call ended, for which [`Routed::tell_ends`] asks. Counted only while the call's node is not
+    /// heard: what its events say is not said twice. Whether the call is known.
+    pub fn ended(&self, call_id: &str) -> bool {
+        let slot = self.reservations.held(call_id).and_then(|held| held.slots().first().copied());
+        let Some(slot) = slot else { return false };
+        if balance::is_heard(&self.snapshot.load().scores, &self.table, slot, self.epoch.elapsed()) {
+            return true;
+        }
+        let Some((slot, arrived)) = self.reservations.hung_up(call_id) else { return false };
+        self.tell(if arrived { Note::EndTold(slot) } else { Note::GivenUp(slot) });
+        self.bell.notify_one();
+        true
+    }
+
     fn given_up(&self, call_id: &str) -> bool {
         let Some(slot) = self.reservations.give_up(call_id) else { return false };
         self.tell(Note::GivenUp(slot));
@@ -196,7 +215,7 @@ impl Routing {
 }
 
 fn repeat(snapshot: Guard<Arc<Snapshot>>, held: Held) -> Answer {
-    let routed = Routed { snapshot, held, repeated: true };
+    let routed = Routed { snapshot, held, repeated: true, tell_ends: false };
     if routed.targets().next().is_some() {
         return Answer::Routed(routed);
     }

@@ -83,6 +83,9 @@ pub struct Row {
     pub failing_tries: u64,
     /// The same without those that no other node had room for.
     pub failing_cost: u64,
+    /// Most calls that a failing node got within one fault although others had room, without those in flight: under way to it
+    /// when a failure became known of a call sent there later than the failure known before.
+    pub failing_lessons: u64,
     /// Largest share of attempts that a joining node got in its first minute, over its fair share.
     pub join_share: f64,
     /// Calls refused by joining nodes in their first minute.
@@ -194,6 +197,7 @@ fn sum_up(policy: Policy, question: &Question, outcomes: Vec<Outcome>, bound: Bo
         fault_blocking: of_watched(|outcome| outcome.watched_blocked),
         fault_lost_share: of_watched(|outcome| outcome.watched_lost),
         failing_cost: outcomes.iter().map(|outcome| outcome.failing_cost).max().unwrap_or(0),
+        failing_lessons: outcomes.iter().map(|outcome| outcome.failing_lessons).max().unwrap_or(0),
         failing_tries: outcomes.iter().map(|outcome| outcome.failing_tries).max().unwrap_or(0),
         join_share: outcomes.iter().map(|outcome| outcome.join_share).fold(0.0, f64::max),
         join_refusals: total(|outcome| outcome.join_refusals),

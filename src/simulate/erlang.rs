@@ -4,7 +4,6 @@
 //! Erlangs on `k` slots in all, whatever the distribution of call times (Erlang 1917; insensitivity: Sevastyanov 1957).
 //! No rule that always serves when it can loses more, and none loses fewer without knowing the future.
 
-use crate::balance::poisson_hazard;
 use serde::Serialize;
 
 /// The share of calls lost when `erlangs` are offered to `slots` in one group, 0 to 1.
@@ -40,46 +39,6 @@ pub fn slots_for(erlangs: f64, loss: f64) -> u32 {
         blocked = offered / (f64::from(slots) + offered);
     }
     slots
-}
-
-/// The share of time for which each number of slots, 0 to `slots`, is busy when `erlangs` are offered: Erlang's distribution.
-pub fn busy_slots(erlangs: f64, slots: u32) -> Vec<f64> {
-    // From the full pool downwards, so that nothing overflows.
-    let mut shares = vec![erlang_b(erlangs, slots)];
-    for busy in (1..=slots).rev() {
-        let above = shares[shares.len() - 1];
-        shares.push(above * f64::from(busy) / erlangs);
-    }
-    shares.reverse();
-    shares
-}
-
-/// What any rule must at least block at first tries, of the calls that come within `dark` seconds in which it sees no call end:
-/// a share, 0 to 1. `nodes` equal nodes of `capacity` calls, mean call time `hold` seconds.
-///
-/// The proof. Give the rule more than it can have: it knows every count when the dark begins, and then the pool is level, which
-/// suits it best. On a node with `f` free slots its first `f` picks are safe. Its pick number `f + 1 + j` finds room only if more
-/// than `j` of the node's calls have ended, and it knows that `j` have, since the picks before it found room; if one did not,
-/// it knows less of what ended after that. The ends are Poisson of mean `m(t) = c (1 - exp(-t / hold))`, so that this pick is
-/// refused with probability `h(j, m(t))` at least, where `h(j, m)` is the chance of exactly `j` given at least `j`. That
-/// falls with `m`: count every pick as if it came at the end of the dark. And it grows with `j`: no way of spreading the
-/// picks over the nodes does better than evenly. What is left is a sum, averaged over Erlang's distribution of the free slots.
-pub fn unseen_loss(erlangs: f64, nodes: u32, capacity: u32, hold: f64, dark: f64) -> f64 {
-    let arrivals = erlangs / hold * dark;
-    let (whole, part) = ((arrivals / f64::from(nodes)) as u32, (arrivals / f64::from(nodes)).fract());
-    let ended = f64::from(capacity) * (1.0 - (-dark / hold).exp());
-    let slots = nodes * capacity;
-    let risk = |pick: u32, free: u32| pick.checked_sub(free + 1).map_or(0.0, |needed| poisson_hazard(needed, ended));
-    let blocked = |free: u32| (1..=whole).map(|pick| risk(pick, free)).sum::<f64>() + part * risk(whole + 1, free);
-    let mut share = 0.0;
-    for (busy, time) in busy_slots(erlangs, slots).into_iter().enumerate() {
-        // The free slots of a level pool: some nodes have one more than the others.
-        let free = slots - busy as u32;
-        let (least, more) = (free / nodes, free % nodes);
-        let per_dark = f64::from(nodes - more) * blocked(least) + f64::from(more) * blocked(least + 1);
-        share += time * per_dark / arrivals;
-    }
-    share
 }
 
 /// How many nodes a pool needs.
@@ -132,7 +91,7 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use super::{Plan, busy_slots, erlang_b, erlangs_at, slots_for, unseen_loss};
+    use super::{Plan, erlang_b, erlangs_at, slots_for};
 
     /// Published tables of Erlang B (Angus, "An introduction to Erlang B and Erlang C", 2001; ITU-T E.520 supplement):
     /// the load in Erlangs that N circuits carry at a given loss.
@@ -170,20 +129,6 @@ mod tests {
     fn the_pool_of_ten_hundreds_carries_971() {
         assert!((erlangs_at(1_000, 0.01) - 971.0).abs() < 0.5);
         assert!((10.0 * erlangs_at(100, 0.01) - 841.0).abs() < 0.5);
-    }
-
-    #[test]
-    fn busy_slots_are_a_distribution_with_erlang_b_at_its_end() {
-        let shares = busy_slots(8.0, 10);
-        assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-12);
-        assert!((shares[10] - erlang_b(8.0, 10)).abs() < 1e-15);
-        assert!((shares[1] / shares[0] - 8.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn who_is_not_in_the_dark_must_lose_nothing_at_first_tries() {
-        assert!(unseen_loss(500.0, 10, 100, 180.0, 1.0) < 1e-12);
-        assert!(unseen_loss(950.0, 10, 100, 180.0, 20.0) > unseen_loss(950.0, 10, 100, 180.0, 10.0));
     }
 
     #[test]

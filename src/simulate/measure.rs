@@ -37,6 +37,10 @@ pub struct Outcome {
     pub failing_tries: u64,
     /// The same without those that no other node had room for, and which were lost whatever was tried.
     pub failing_cost: u64,
+    /// Most calls that a failing node got within one fault although others had room, without those that were in flight: under
+    /// way to it when a failure became known (reported, and the call taken by another node) of a call sent there later than
+    /// the failure known before.
+    pub failing_lessons: u64,
     /// Calls that came while a fault of telemetry or of the controller lasted, or within 2 s after it.
     pub watched: u64,
     /// Of those, the ones that the first node did not take, or that no node was named for.
@@ -71,6 +75,7 @@ pub(super) struct Measure {
     bad: u64,
     failing_tries: u64,
     failing_cost: u64,
+    failing_in_flight: u64,
     watching: bool,
     joining: Option<(usize, f64, f64)>,
     join_attempts: u64,
@@ -95,6 +100,7 @@ impl Measure {
             bad: 0,
             failing_tries: 0,
             failing_cost: 0,
+            failing_in_flight: 0,
             watching: false,
             joining: None,
             join_attempts: 0,
@@ -184,12 +190,19 @@ impl Measure {
         }
     }
 
-    /// One of our calls came to a failing node, although others had room or for want of any.
-    pub(super) fn failed_by_fault(&mut self, had_room: bool) {
+    /// One of our calls came to a failing node, although others had room or for want of any; `in_flight` if it was already on
+    /// its way when a failure became known.
+    pub(super) fn failed_by_fault(&mut self, had_room: bool, in_flight: bool) {
         self.failing_tries += 1;
+        self.failing_in_flight += u64::from(had_room && in_flight);
         self.failing_cost += u64::from(had_room);
         self.outcome.failing_tries = self.outcome.failing_tries.max(self.failing_tries);
         self.outcome.failing_cost = self.outcome.failing_cost.max(self.failing_cost);
+    }
+
+    /// One of our calls that had come to a failing node was under way when a failure became known.
+    pub(super) fn in_flight(&mut self, had_room: bool) {
+        self.failing_in_flight += u64::from(had_room);
     }
 
     /// One of our calls found no node. `first` when it was never tried on any.
@@ -213,9 +226,16 @@ impl Measure {
         }
     }
 
+    fn close_fault(&mut self) {
+        // Calls that are under way at the end of the run are neither; they count against the rule.
+        let lessons = self.failing_cost.saturating_sub(self.failing_in_flight);
+        self.outcome.failing_lessons = self.outcome.failing_lessons.max(lessons);
+        (self.failing_tries, self.failing_cost, self.failing_in_flight) = (0, 0, 0);
+    }
+
     /// A node begins to fail.
     pub(super) fn fault_began(&mut self) {
-        (self.failing_tries, self.failing_cost) = (0, 0);
+        self.close_fault();
     }
 
     /// A node joins; `fair` attempts would be its share of the first minute.
@@ -233,6 +253,7 @@ impl Measure {
 
     pub(super) fn finish(mut self) -> Outcome {
         self.close_join();
+        self.close_fault();
         self.outcome.max_over_mean = self.ratio / self.ratio_time.max(f64::MIN_POSITIVE);
         self.outcome.hot_call_time = self.hot_time / self.call_time.max(f64::MIN_POSITIVE);
         self.outcome.bad_media = self.bad as f64 / self.answered.max(1) as f64;

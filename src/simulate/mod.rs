@@ -20,7 +20,7 @@ mod traffic;
 pub use crate::balance::Settings;
 pub use compare::{Question, Row, compare, sweep};
 pub use document::{Page, document};
-pub use erlang::{Plan, busy_slots, erlang_b, erlangs_at, slots_for, unseen_loss};
+pub use erlang::{Plan, erlang_b, erlangs_at, slots_for};
 pub use html::{SweepPoint, report};
 pub use measure::Outcome;
 pub use nodes::{NodeSize, Nodes};

@@ -76,6 +76,14 @@ pub trait Rule {
     /// The call ended.
     fn on_ended(&mut self, _call: CallNumber, _node: usize, _now: f64) {}
 
+    /// The rule cannot hear the nodes, and asks the proxy beside it to tell of calls that end.
+    fn asks_for_ends(&self) -> bool {
+        false
+    }
+
+    /// The proxy, asked to, tells that the call ended.
+    fn on_end_told(&mut self, _call: CallNumber, _now: f64) {}
+
     /// A poll was answered.
     fn on_poll(&mut self, _node: usize, _poll: &Poll, _now: f64) {}
 

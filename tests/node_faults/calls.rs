@@ -22,6 +22,40 @@ async fn a_promised_call_arrives_and_ends() {
     assert!(pool.listener.said().iter().any(|said| said == "ast1 event StasisStart"));
 }
 
+/// While no node is heard, answers ask the proxy to tell of calls that end, and what it tells is counted once: not again when
+/// the node's own events come after all, nor when it is read anew.
+#[tokio::test]
+async fn ends_of_calls_on_a_node_that_is_not_heard_are_told_by_the_proxy() {
+    let (pool, node) = (TestPool::start(), FakeNode::start().await);
+    pool.add_up("ast1", &node).await;
+    let mut channels = Vec::new();
+    for call in ["call-1", "call-2", "call-3"] {
+        assert_eq!(pool.route(call), ["ast1"]);
+        channels.push(node.call(&IncomingCall::to("600", call)).expect("taken"));
+    }
+    pool.until("ast1", "they have arrived", |status| status.calls.own == 3 && status.calls.reserved == 0).await;
+    assert!(pool.pool.routing().ended("call-1"), "known");
+    pool.until("ast1", "polled again", |status| status.eligible).await;
+    assert_eq!(pool.status("ast1").await.calls.own, 3, "of a node that is heard it is no news");
+
+    node.freeze();
+    let mut asked = 0;
+    while !pool.asks_for_ends(&format!("dark-{asked}")) {
+        asked += 1;
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(pool.pool.routing().ended("call-1") && pool.pool.routing().ended(&format!("dark-{asked}")));
+    pool.until("ast1", "one has ended", |status| status.calls.own == 2 && status.calls.reserved == asked).await;
+    assert!(!pool.pool.routing().ended("call-1"), "it is known no longer");
+    node.far_end_hangs_up(&channels[0]);
+    node.mend();
+    pool.until("ast1", "it is heard again", |status| status.eligible).await;
+    node.far_end_hangs_up(&channels[1]);
+    pool.until("ast1", "another has ended", |status| status.calls.own == 1).await;
+    node.far_end_hangs_up(&channels[2]);
+    pool.until("ast1", "none is left", |status| status.calls.own == 0).await;
+}
+
 #[tokio::test]
 async fn a_promise_that_nobody_keeps_expires() {
     let pool = TestPool::with(Choice { reservation_ms: 1_000, ..Choice::default() }).expect("started");

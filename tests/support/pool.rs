@@ -153,6 +153,11 @@ impl TestPool {
         }
     }
 
+    /// Whether the answer to a lookup of this Call-ID asks the proxy to tell of calls that end.
+    pub fn asks_for_ends(&self, call_id: &str) -> bool {
+        matches!(self.pool.routing().route(call_id, &mut rand::rng()), Answer::Routed(routed) if routed.tell_ends)
+    }
+
     /// Ends the pool as a shutdown does, and waits until it has let go of its nodes.
     pub async fn stop(self) {
         self.pool.stop();

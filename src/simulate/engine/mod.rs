@@ -18,6 +18,7 @@ pub(super) use node::TrueNode;
 use queue::{Queue, What};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
+use std::collections::VecDeque;
 
 /// Seconds from the answer of a lookup to the INVITE at the node, and from a refusal there back to the proxy.
 const HOP: f64 = 0.005;
@@ -25,6 +26,11 @@ const HOP: f64 = 0.005;
 const TIMEOUT: f64 = 2.0;
 /// Most seconds until a controller beside the proxy has its report of a failure (`kamailio/kamari.cfg` sends them 50 ms apart).
 const REPORT: f64 = 0.05;
+
+/// Seconds for which a proxy tells of ends of calls after it was asked to (`kamailio/kamari.cfg`).
+const TELLS_FOR: f64 = 15.0;
+/// Seconds for which a proxy remembers the ends of calls, so that it can tell of those that came before it was asked.
+const REMEMBERS: f64 = 4.0;
 
 /// A call on its way or in progress.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +49,21 @@ struct Live {
     poison: bool,
     /// Came while a fault was watched.
     watched: bool,
+    /// When it was sent to the node that it goes to now.
+    sent: f64,
+    /// What a failing node did to it, until that is known.
+    failed: Option<Failed>,
+}
+
+/// A call that came to a failing node. Its failure is known when it was reported and another node has taken the call: only
+/// then is it the node's and not the call's.
+#[derive(Debug, Clone, Copy)]
+struct Failed {
+    node: usize,
+    sent: f64,
+    reported: bool,
+    /// It was under way when another call's failure became known.
+    in_flight: bool,
 }
 
 /// Who chooses.
@@ -61,6 +82,10 @@ pub(super) struct Engine<'a> {
     controllers: Vec<Box<dyn Rule>>,
     /// Controllers that are restarting: their calls go round robin meanwhile, by the proxy's own fallback.
     away: Vec<bool>,
+    /// By controller: until when its proxy tells it of calls that end.
+    told_until: Vec<f64>,
+    /// Ends that proxies still remember: when, whose, and the call.
+    remembered: VecDeque<(f64, usize, CallNumber)>,
     turn: usize,
     nodes: Vec<TrueNode>,
     queue: Queue,
@@ -68,6 +93,8 @@ pub(super) struct Engine<'a> {
     live: Vec<Live>,
     free: Vec<usize>,
     telemetry: bool,
+    /// When a failure of the failing node last became known that taught something.
+    lesson: f64,
     /// By controller and node: whether the node's events are heard.
     heard: Vec<Vec<bool>>,
     /// Calls between a proxy and a node.
@@ -88,6 +115,8 @@ impl<'a> Engine<'a> {
             run,
             chooser,
             away: vec![false; controllers.len()],
+            told_until: vec![0.0; controllers.len()],
+            remembered: VecDeque::new(),
             turn: 0,
             measure: Measure::new(run, &nodes),
             queue: Queue::default(),
@@ -95,6 +124,7 @@ impl<'a> Engine<'a> {
             live: Vec::new(),
             free: Vec::new(),
             telemetry: true,
+            lesson: 0.0,
             heard: vec![vec![true; nodes.len()]; controllers.len()],
             on_way: 0,
             controllers,
@@ -158,10 +188,19 @@ impl<'a> Engine<'a> {
             What::Arrive => {}
             What::Attempt { call } => self.attempt(call),
             What::Refused { call, code } => self.refused(call, code),
-            What::Report { controller, number, node, code } => {
+            What::Report { controller, call, number, node, code } => {
                 let now = self.now;
+                if self.live.get(call).is_some_and(|live| live.number == number) {
+                    self.reported(call);
+                }
                 if let Some(rule) = self.rule_of(Some(controller)) {
                     rule.on_failed(number, node, code, now);
+                }
+            }
+            What::EndTold { controller, number } => {
+                let now = self.now;
+                if let Some(rule) = self.rule_of(Some(controller)) {
+                    rule.on_end_told(number, now);
                 }
             }
             What::Started { call, era } => self.started(call, era),
@@ -195,12 +234,32 @@ impl<'a> Engine<'a> {
             _ if matches!(self.chooser, Chooser::Clairvoyant) => Routes::from_iter([0]),
             None => self.anywhere(),
             Some(index) if self.away[index] => self.in_turn(),
-            Some(index) => self.controllers[index].route(number, purpose, self.now, &mut self.rng),
+            Some(index) => {
+                let routes = self.controllers[index].route(number, purpose, self.now, &mut self.rng);
+                if self.controllers[index].asks_for_ends() {
+                    self.tell_ends(index);
+                }
+                routes
+            }
         };
         let routes = routes.first(self.run.attempts);
         let had_room = self.nodes.iter().any(|node| node.failing.is_some()) && self.has_room();
         let (node, seen_at_node) = (usize::MAX, false);
-        let live = Live { number, call, controller, routes, leg: 0, node, seen_at_node, had_room, poison, watched };
+        let (sent, failed) = (self.now, None);
+        let live = Live {
+            number,
+            call,
+            controller,
+            routes,
+            leg: 0,
+            node,
+            seen_at_node,
+            had_room,
+            poison,
+            watched,
+            sent,
+            failed,
+        };
         if routes.as_slice().is_empty() {
             if !poison {
                 self.measure.refused_at_once(watched);
@@ -249,6 +308,7 @@ impl<'a> Engine<'a> {
             if ours {
                 self.measure.lost(live.leg == 0, live.watched);
             }
+            self.live[index].failed = None;
             self.free.push(index);
             return;
         };
@@ -259,7 +319,9 @@ impl<'a> Engine<'a> {
             let failing = self.nodes[node].failing.is_some();
             self.measure.attempt(node, live.leg, accepted, live.watched);
             if failing {
-                self.measure.failed_by_fault(live.had_room);
+                let in_flight = live.sent < self.lesson;
+                self.live[index].failed = Some(Failed { node, sent: live.sent, reported: false, in_flight });
+                self.measure.failed_by_fault(live.had_room, in_flight);
             }
         }
         if !accepted {
@@ -304,14 +366,44 @@ impl<'a> Engine<'a> {
             live.controller.filter(|&controller| self.controllers.get(controller).is_some_and(|rule| rule.by_events()));
         if let Some(controller) = reported {
             let after = REPORT * self.rng.random::<f64>();
-            self.schedule(now + after, What::Report { controller, number, node, code });
-        } else if let Some(rule) = self.rule_of(live.controller) {
-            rule.on_failed(number, node, code, now);
+            self.schedule(now + after, What::Report { controller, call: index, number, node, code });
+        } else {
+            self.reported(index);
+            if let Some(rule) = self.rule_of(live.controller) {
+                rule.on_failed(number, node, code, now);
+            }
         }
         self.live[index].leg += 1;
+        self.live[index].sent = now;
         self.send(index);
         self.on_way += 1;
         self.schedule(self.now, What::Attempt { call: index });
+    }
+
+    /// A failure of the call is reported to its controller.
+    fn reported(&mut self, index: usize) {
+        let live = &mut self.live[index];
+        let Some(failed) = &mut live.failed else { return };
+        failed.reported = true;
+        if live.seen_at_node {
+            self.failure_known(index);
+        }
+    }
+
+    /// What a failing node did to the call is known. If the call was sent there after the last time that something was, that
+    /// teaches what could not be known before; the calls to the node that are under way meanwhile could not be spared.
+    fn failure_known(&mut self, index: usize) {
+        let Some(known) = self.live[index].failed.take() else { return };
+        if known.sent < self.lesson {
+            return;
+        }
+        self.lesson = self.now;
+        for live in &mut self.live {
+            if let Some(failed) = live.failed.as_mut().filter(|failed| failed.node == known.node && !failed.in_flight) {
+                failed.in_flight = true;
+                self.measure.in_flight(live.had_room);
+            }
+        }
     }
 
     /// The rule of a call's controller, unless it is away.
@@ -332,6 +424,9 @@ impl<'a> Engine<'a> {
             return;
         }
         self.live[index].seen_at_node = true;
+        if live.failed.is_some_and(|failed| failed.reported) {
+            self.failure_known(index);
+        }
         let now = self.now;
         if let Some(rule) = self.hearing(live.controller, live.node) {
             rule.on_started(live.number, live.node, now - live.call.at, now);
@@ -347,6 +442,13 @@ impl<'a> Engine<'a> {
         self.live[index].seen_at_node = false;
         self.free.push(index);
         let now = self.now;
+        if let Some(controller) = live.controller.filter(|&controller| !died && controller < self.told_until.len()) {
+            if self.told_until[controller] >= now {
+                self.tell_end(controller, live.number);
+            } else {
+                self.remember_end(controller, live.number);
+            }
+        }
         if let Some(rule) = self.hearing(live.controller, live.node).filter(|rule| !died || !rule.by_events()) {
             rule.on_ended(live.number, live.node, now);
         }

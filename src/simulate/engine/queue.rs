@@ -13,7 +13,9 @@ pub(super) enum What {
     /// The proxy learns that a node refused the call, or gives up waiting for it.
     Refused { call: usize, code: u16 },
     /// The controller learns what the proxy learned.
-    Report { controller: usize, number: u64, node: usize, code: u16 },
+    Report { controller: usize, call: usize, number: u64, node: usize, code: u16 },
+    /// The controller learns that the proxy saw the call end.
+    EndTold { controller: usize, number: u64 },
     /// A call begins on its node, unless that was restarted meanwhile.
     Started { call: usize, era: u32 },
     /// A call ends.

@@ -15,6 +15,7 @@ impl Engine<'_> {
         match action {
             Action::Fail(node, how) => {
                 self.nodes[node].failing = Some(how);
+                self.lesson = self.now;
                 self.measure.fault_began();
             }
             Action::Mend(node) => self.nodes[node].failing = None,

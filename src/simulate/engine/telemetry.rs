@@ -4,8 +4,8 @@
 //! up after a second, a node in trouble is asked again a quarter of a second later, and the node's events come again within
 //! a second and a half of the network's return, which is when its calls are read.
 
-use super::{Engine, What};
-use crate::simulate::rule::Poll;
+use super::{Engine, REMEMBERS, REPORT, TELLS_FOR, What};
+use crate::simulate::rule::{CallNumber, Poll};
 use rand::RngExt;
 
 /// Seconds after which a poll is given up.
@@ -83,6 +83,32 @@ impl Engine<'_> {
         if self.telemetry && !self.away[controller] {
             self.read_back(controller, node);
         }
+    }
+
+    /// A proxy is asked by its controller to tell of calls that end, and begins with those that it remembers.
+    pub(super) fn tell_ends(&mut self, controller: usize) {
+        let asked = std::mem::replace(&mut self.told_until[controller], self.now + TELLS_FOR);
+        if asked < self.now {
+            let since = self.now - REMEMBERS;
+            let own = self.remembered.iter().filter(|&&(at, whose, _)| whose == controller && at >= since);
+            for number in own.map(|&(_, _, number)| number).collect::<Vec<_>>() {
+                self.tell_end(controller, number);
+            }
+        }
+    }
+
+    /// The controller will hear from its proxy that the call has ended.
+    pub(super) fn tell_end(&mut self, controller: usize, number: CallNumber) {
+        let after = REPORT * self.rng.random::<f64>();
+        self.schedule(self.now + after, What::EndTold { controller, number });
+    }
+
+    /// The proxy saw a call end, and was not asked for it.
+    pub(super) fn remember_end(&mut self, controller: usize, number: CallNumber) {
+        while self.remembered.front().is_some_and(|&(at, _, _)| at < self.now - REMEMBERS) {
+            self.remembered.pop_front();
+        }
+        self.remembered.push_back((self.now, controller, number));
     }
 
     /// A controller reads its calls back from a node.

@@ -1,7 +1,9 @@
 //! Kamari's rule: not a model of it but the balancing code itself, kept as the daemon's pool keeps it: promises as in
 //! `src/pool/reservation.rs`, standing as in `src/pool/lifecycle.rs` with the default settings.
 
-use crate::balance::{Balancer, NodeState, Placement, Sample, Scores, Settings, Slot, Standing, place, reserve};
+use crate::balance::{
+    Balancer, NodeState, Placement, Sample, Scores, Settings, Slot, Standing, is_heard, place, reserve,
+};
 use crate::simulate::nodes::NodeSize;
 use crate::simulate::rule::{CallNumber, Poll, Routes, Rule};
 use rand::rngs::Xoshiro256PlusPlus;
@@ -42,6 +44,17 @@ struct Checks {
     bad: u32,
 }
 
+/// What is left out, to see what it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Variant {
+    /// Nothing.
+    Whole,
+    /// Every failure is held against its node at once.
+    Rash,
+    /// The proxy is not asked for the ends of calls.
+    Untold,
+}
+
 /// One kamari.
 #[derive(Debug)]
 pub(super) struct Kamari {
@@ -49,8 +62,7 @@ pub(super) struct Kamari {
     scores: Scores,
     calls: HashMap<CallNumber, Promise>,
     checks: Vec<Checks>,
-    /// Holds every failure against its node at once.
-    rash: bool,
+    variant: Variant,
 }
 
 /// Seconds of the simulation as the balancing code takes time.
@@ -59,13 +71,13 @@ fn time(now: f64) -> Duration {
 }
 
 impl Kamari {
-    pub(super) fn new(settings: &Settings, nodes: &[NodeSize], rash: bool) -> Self {
+    pub(super) fn new(settings: &Settings, nodes: &[NodeSize], variant: Variant) -> Self {
         let mut balancer = Balancer::new(Settings { max_nodes: nodes.len(), ..settings.clone() });
         for node in nodes {
             balancer.add(node.configured);
         }
         let scores = balancer.scores(Duration::ZERO);
-        Self { balancer, scores, calls: HashMap::new(), checks: vec![Checks::default(); nodes.len()], rash }
+        Self { balancer, scores, calls: HashMap::new(), checks: vec![Checks::default(); nodes.len()], variant }
     }
 
     fn publish(&mut self, now: f64) {
@@ -128,7 +140,7 @@ impl Rule for Kamari {
     }
 
     fn on_failed(&mut self, call: CallNumber, node: usize, code: u16, now: f64) {
-        let rash = self.rash;
+        let rash = self.variant == Variant::Rash;
         let Some(promise) = self.calls.get_mut(&call) else { return };
         let since = promise.at;
         match (promise.arrived, promise.holder()) {
@@ -163,7 +175,7 @@ impl Rule for Kamari {
         let (holder, since) = (promise.holder(), promise.at);
         promise.arrived = Some(node);
         let mut failed = std::mem::take(&mut promise.failed);
-        failed.retain(|&(other, _, _)| other != node && !self.rash);
+        failed.retain(|&(other, _, _)| other != node && self.variant != Variant::Rash);
         for (other, sent, code) in failed {
             self.node(other, |state| state.on_blamed(code, time(sent), time(now)));
             self.publish(now);
@@ -186,6 +198,26 @@ impl Rule for Kamari {
             (Some(on), _) => self.node(on, |state| state.on_call_ended(time(now))),
             (None, Some(promised)) => self.node(promised, |state| state.on_released(time(now))),
             (None, None) => {}
+        }
+    }
+
+    fn asks_for_ends(&self) -> bool {
+        self.variant != Variant::Untold && self.scores.is_unheard()
+    }
+
+    /// As in `src/pool/routing.rs`: of a node that is heard it is no news, and its own event ends the promise.
+    fn on_end_told(&mut self, call: CallNumber, now: f64) {
+        let Some(promise) = self.calls.get(&call) else { return };
+        let arrived = promise.arrived;
+        let Some(node) = arrived.or(promise.holder()) else { return };
+        let slot = Slot::new(node as u32);
+        if is_heard(&self.scores, &self.balancer.table(), slot, time(now)) {
+            return;
+        }
+        self.calls.remove(&call);
+        match arrived {
+            Some(_) => self.balancer.on_end_told(slot, time(now)),
+            None => self.node(node, |state| state.on_released(time(now))),
         }
     }
 

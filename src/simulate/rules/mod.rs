@@ -10,6 +10,7 @@ use super::nodes::NodeSize;
 use super::rule::Rule;
 use crate::balance::Settings;
 use clap::ValueEnum;
+use kamari::{Kamari, Variant};
 use media::{By, Reports};
 use proxies::{Pick, Proxy};
 
@@ -21,6 +22,9 @@ pub enum Policy {
     /// The same, but whatever a node fails is held against it at once, taken by another or not: why kamari does not do that.
     #[value(skip)]
     KamariRash,
+    /// The same, but the proxy is not asked for the ends of calls while the nodes cannot be heard: why kamari asks.
+    #[value(skip)]
+    KamariUntold,
     /// Kamailio's algorithm 4, jambonz.
     RoundRobin,
     /// Round robin weighted by configured capacity.
@@ -67,9 +71,11 @@ impl Policy {
     pub fn rule(self, nodes: &[NodeSize], settings: &Settings) -> Option<Box<dyn Rule>> {
         let proxy = |pick| -> Option<Box<dyn Rule>> { Some(Box::new(Proxy::new(pick, nodes))) };
         let reports = |by| -> Option<Box<dyn Rule>> { Some(Box::new(Reports::new(by, nodes))) };
+        let kamari = |variant| -> Option<Box<dyn Rule>> { Some(Box::new(Kamari::new(settings, nodes, variant))) };
         match self {
-            Self::Kamari => Some(Box::new(kamari::Kamari::new(settings, nodes, false))),
-            Self::KamariRash => Some(Box::new(kamari::Kamari::new(settings, nodes, true))),
+            Self::Kamari => kamari(Variant::Whole),
+            Self::KamariRash => kamari(Variant::Rash),
+            Self::KamariUntold => kamari(Variant::Untold),
             Self::RoundRobin => proxy(Pick::RoundRobin),
             Self::WeightedRoundRobin => proxy(Pick::WeightedRoundRobin),
             Self::Random => proxy(Pick::Random),
