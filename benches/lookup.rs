@@ -42,12 +42,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let lookup = server.address();
         let running = server.start(&Arc::new(routing), &Metrics::new()?.lookup)?;
         let size = body_size(lookup)?;
-        let bare = serve_bare(size)?;
+        let bare_name = format!("bare-{nodes}");
+        let bare = serve_bare(&bare_name, size)?;
         // Answered once, its thread has its name.
         assert_eq!(body_size(bare)?, size, "both answer in the same size");
         let (mut bare_ns, mut lookup_ns) = (0, 0);
         for turn in 0..TURNS {
-            let bare_turn = cpu_of("bare", || ask(bare, turn))?;
+            let bare_turn = cpu_of(&bare_name, || ask(bare, turn))?;
             let lookup_turn = cpu_of("lookup-0", || ask(lookup, turn))?;
             assert!(notes.take() >= TURN, "every call was chosen for anew");
             if turn > 0 {
@@ -95,13 +96,13 @@ fn pool(nodes: usize) -> Result<(Routing, StandaloneNotes), kamari::invalid::Inv
 }
 
 /// A server that does nothing but answer, on a thread of its own.
-fn serve_bare(size: usize) -> io::Result<SocketAddr> {
+fn serve_bare(name: &str, size: usize) -> io::Result<SocketAddr> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let body = Bytes::from(vec![b'x'; size]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    thread::Builder::new().name("bare".to_owned()).spawn(move || {
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
         runtime.block_on(async move {
             let listener = TcpListener::from_std(listener)?;
             loop {
@@ -169,7 +170,7 @@ fn body_size(server: SocketAddr) -> io::Result<usize> {
         .block_on(async move { exchange(&mut TcpStream::connect(server).await?, "0-0-probe").await })
 }
 
-/// CPU time, in ns, that the newest thread of this name used while `work` ran.
+/// CPU time, in ns, that the thread of this name used while `work` ran.
 fn cpu_of(name: &str, work: impl FnOnce() -> io::Result<()>) -> io::Result<u64> {
     let task = task(name)?;
     let before = on_cpu(task)?;
@@ -178,14 +179,14 @@ fn cpu_of(name: &str, work: impl FnOnce() -> io::Result<()>) -> io::Result<u64> 
 }
 
 fn task(name: &str) -> io::Result<u32> {
-    let mut newest = None;
     for entry in fs::read_dir("/proc/self/task")? {
         let path = entry?.path();
         if fs::read_to_string(path.join("comm"))?.trim_end() == name {
-            newest = newest.max(path.file_name().and_then(|id| id.to_str()?.parse().ok()));
+            let id = path.file_name().and_then(|id| id.to_str()?.parse().ok());
+            return id.ok_or_else(|| io::Error::other("/proc/self/task"));
         }
     }
-    newest.ok_or_else(|| io::Error::other(format!("no thread {name}")))
+    Err(io::Error::other(format!("no thread {name}")))
 }
 
 fn on_cpu(task: u32) -> io::Result<u64> {

@@ -4,13 +4,13 @@
 //! pool. Outcome reports and refusals are rarer and may cost more.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::document;
 use super::query::Query;
@@ -79,14 +79,13 @@ impl Handler {
 
     fn route(&self, query: &str) -> Response<Full<Bytes>> {
         let mut document = Vec::new();
-        let status = self.document(query, &mut document);
+        let status = self.document(query, Instant::now(), &mut document);
         body(status, JSON, Bytes::from(document))
     }
 
-    /// Answers the query of a `GET /v1/route` with a document in `out`, in place of what was there, and its status: 200 or
-    /// 400.
-    pub(super) fn document(&self, query: &str, out: &mut Vec<u8>) -> StatusCode {
-        let began = Instant::now();
+    /// Answers the query of a `GET /v1/route` that was `asked` just now with a document in `out`, in place of what was there,
+    /// and its status: 200 or 400.
+    pub(super) fn document(&self, query: &str, asked: Instant, out: &mut Vec<u8>) -> StatusCode {
         let metrics = &self.0.metrics;
         out.clear();
         let query = match Query::parse(query) {
@@ -97,7 +96,7 @@ impl Handler {
                 return StatusCode::BAD_REQUEST;
             }
         };
-        match self.0.routing.route(&query.call_id, &mut rand::rng()) {
+        match self.0.routing.route(&query.call_id, asked, &mut rand::rng()) {
             Answer::Routed(routed) => {
                 if routed.repeated { &metrics.repeated } else { &metrics.routed }.inc();
                 document::routes(out, &query, &routed, self.0.reserved_ms);
@@ -107,7 +106,7 @@ impl Handler {
                 out.extend_from_slice(&document::reject(why, retry_after_s));
             }
         }
-        metrics.duration.observe(began.elapsed().as_secs_f64());
+        metrics.duration.observe(asked.elapsed().as_secs_f64());
         StatusCode::OK
     }
 
@@ -184,6 +183,7 @@ mod tests {
     use std::time::Duration;
 
     use http::StatusCode;
+    use tokio::time::Instant;
 
     use super::Handler;
     use crate::balance::{Balancer, Settings, Standing};
@@ -217,7 +217,7 @@ mod tests {
         let mut ask = |number: usize| {
             let query = format!("call_id={number:08}%40192.0.2.33&user=600&domain=example.test&from=sip%3Aa%40b");
             let one = allocation_counter::measure(|| {
-                assert_eq!(handler.document(&query, &mut out), StatusCode::OK);
+                assert_eq!(handler.document(&query, Instant::now(), &mut out), StatusCode::OK);
             });
             (one.count_total, one.bytes_total)
         };

@@ -69,13 +69,14 @@ async fn answer(stream: &mut TcpStream, handler: &Handler, watch: &Watch, stop: 
     loop {
         match head(&read) {
             Head::Question { query, length } => {
-                let status = handler.document(query, &mut body);
+                let asked = Instant::now();
+                let status = handler.document(query, asked, &mut body);
                 write_answer(&mut written, status, &body);
                 if stream.write_all(&written).await.is_err() {
                     return End::Over;
                 }
                 read.drain(..length);
-                watch.answered();
+                watch.answered(asked);
             }
             Head::Other => return End::HandOver(read),
             Head::Unfinished => tokio::select! {
@@ -128,11 +129,11 @@ fn write_answer(out: &mut Vec<u8>, status: StatusCode, body: &[u8]) {
     out.extend_from_slice(body);
 }
 
-/// When the last question was answered. One timer for the life of the connection: it is not touched by a request, and looks
+/// When the last question that was answered came. One timer for the life of the connection: it is not touched by a request, and looks
 /// at the clock only when it may be time.
 struct Watch {
     began: Instant,
-    /// Milliseconds from `began` to the last answer.
+    /// Milliseconds from `began` to the last question that was answered.
     last_ms: AtomicU64,
 }
 
@@ -141,8 +142,8 @@ impl Watch {
         Self { began: Instant::now(), last_ms: AtomicU64::new(0) }
     }
 
-    fn answered(&self) {
-        self.last_ms.store(self.began.elapsed().as_millis() as u64, Ordering::Relaxed);
+    fn answered(&self, asked: Instant) {
+        self.last_ms.store(asked.duration_since(self.began).as_millis() as u64, Ordering::Relaxed);
     }
 
     /// Completes when nothing has been answered for this long.

@@ -114,7 +114,13 @@ fn decode<'a>(field: &str, value: &'a str) -> Result<Cow<'a, [u8]>, Invalid> {
     if !uri::escapes_are_whole(value.as_bytes()) {
         return Err(Invalid::new(field, "percent-encoding with two hexadecimal digits", value));
     }
-    Ok(Cow::from(percent_decode_str(value)))
+    if !value.as_bytes().contains(&b'%') {
+        return Ok(Cow::Borrowed(value.as_bytes()));
+    }
+    // Decoded, it is shorter: the memory is asked for once.
+    let mut decoded = Vec::with_capacity(value.len());
+    decoded.extend(percent_decode_str(value));
+    Ok(Cow::Owned(decoded))
 }
 
 fn text<'a>(field: &str, value: &'a str) -> Result<Cow<'a, str>, Invalid> {

@@ -19,7 +19,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
 use super::name::CallId;
-use crate::balance::{MAX_ROUTES, Ranked, Slot};
+use crate::balance::{Ranked, Slot};
 
 /// The answer that a Call-ID holds.
 #[derive(Debug, Clone, Copy)]
@@ -53,8 +53,8 @@ struct Promise {
     phase: Phase,
     /// When the node that has the promise was named, since the pool's epoch.
     at: Duration,
-    /// Nodes of the answer that failed the call, by their places in it.
-    faults: [Option<Fault>; MAX_ROUTES],
+    /// Nodes of the answer that failed the call, each once. Nearly always none, and then it takes no memory of its own.
+    faults: Vec<Fault>,
     /// Tells this promise from a later one of the same Call-ID.
     serial: u64,
     /// Whether the callee's side was seen to answer.
@@ -80,15 +80,20 @@ impl Promise {
     }
 
     fn note(&mut self, fault: Fault) {
-        if let Some(place) = self.place(fault.slot) {
-            self.faults[place] = Some(fault);
+        if self.place(fault.slot).is_none() {
+            return;
+        }
+        match self.faults.iter_mut().find(|known| known.slot == fault.slot) {
+            Some(known) => *known = fault,
+            None => self.faults.push(fault),
         }
     }
 
     /// Those that failed the call, `taker` aside.
     fn take_faults(&mut self, taker: Slot) -> Vec<Fault> {
-        let faults = std::mem::take(&mut self.faults);
-        faults.into_iter().flatten().filter(|fault| fault.slot != taker).collect()
+        let mut faults = std::mem::take(&mut self.faults);
+        faults.retain(|fault| fault.slot != taker);
+        faults
     }
 }
 
@@ -152,7 +157,8 @@ pub(crate) enum Failure {
 /// All promises, by Call-ID.
 #[derive(Debug)]
 pub(crate) struct Reservations {
-    promises: DashMap<CallId, Promise>,
+    /// Whoever calls chooses his Call-ID: the hash has a seed of its own in each process.
+    promises: DashMap<CallId, Promise, foldhash::quality::RandomState>,
     live: AtomicUsize,
     limit: usize,
     serial: AtomicU64,
@@ -161,7 +167,7 @@ pub(crate) struct Reservations {
 impl Reservations {
     /// A table that holds at most `limit` promises, arrived calls included.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { promises: DashMap::new(), live: AtomicUsize::new(0), limit, serial: AtomicU64::new(0) }
+        Self { promises: DashMap::default(), live: AtomicUsize::new(0), limit, serial: AtomicU64::new(0) }
     }
 
     /// Promises that live now.
@@ -196,8 +202,8 @@ impl Reservations {
                 Insert::Raced(entry.get().held)
             }
             Entry::Vacant(entry) => {
-                let faults = [None; MAX_ROUTES];
                 let held = Held::new(ranked);
+                let faults = Vec::new();
                 entry.insert(Promise { held, phase: Phase::Reserved, answered: false, at: now, faults, serial });
                 Insert::Made(made)
             }

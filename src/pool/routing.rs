@@ -120,9 +120,10 @@ impl Routing {
         self.snapshot.load()
     }
 
-    /// The nodes for one call. `call_id` must be a valid Call-ID ([`CallId::check`]). The same one gets the same answer
-    /// while its promise lives, save that nodes which failed the call, or left the pool, are no longer in it.
-    pub fn route(&self, call_id: &str, rng: &mut impl Rng) -> Answer {
+    /// The nodes for one call that was `asked` for just now. `call_id` must be a valid Call-ID ([`CallId::check`]). The same
+    /// one gets the same answer while its promise lives, save that nodes which failed the call, or left the pool, are no longer
+    /// in it.
+    pub fn route(&self, call_id: &str, asked: Instant, rng: &mut impl Rng) -> Answer {
         let snapshot = self.snapshot.load();
         if let Some(held) = self.reservations.held(call_id) {
             return repeat(snapshot, held);
@@ -133,7 +134,7 @@ impl Routing {
         if !self.reservations.has_room() {
             return table_full();
         }
-        let now = self.epoch.elapsed();
+        let now = asked.saturating_duration_since(self.epoch);
         let ranked = match balance::place(&snapshot.scores, &self.table, now, rng) {
             Placement::Routed(ranked) => ranked,
             Placement::Refused { why, retry_after_s } => return Answer::Refused { why: why.as_str(), retry_after_s },

@@ -147,7 +147,7 @@ impl TestPool {
 
     /// The names of the nodes that a lookup of this Call-ID is answered with; none when it is refused.
     pub fn route(&self, call_id: &str) -> Vec<String> {
-        match self.pool.routing().route(call_id, &mut rand::rng()) {
+        match self.pool.routing().route(call_id, tokio::time::Instant::now(), &mut rand::rng()) {
             Answer::Routed(routed) => routed.targets().map(|target| target.name.to_string()).collect(),
             Answer::Refused { .. } => Vec::new(),
         }
