@@ -147,7 +147,7 @@ impl TestPool {
 
     /// The names of the nodes that a lookup of this Call-ID is answered with; none when it is refused.
     pub fn route(&self, call_id: &str) -> Vec<String> {
-        match self.pool.routing().route(call_id, tokio::time::Instant::now(), &mut rand::rng()) {
+        match self.ask(call_id) {
             Answer::Routed(routed) => routed.targets().map(|target| target.name.to_string()).collect(),
             Answer::Refused { .. } => Vec::new(),
         }
@@ -155,7 +155,11 @@ impl TestPool {
 
     /// Whether the answer to a lookup of this Call-ID asks the proxy to tell of calls that end.
     pub fn asks_for_ends(&self, call_id: &str) -> bool {
-        matches!(self.pool.routing().route(call_id, &mut rand::rng()), Answer::Routed(routed) if routed.tell_ends)
+        matches!(self.ask(call_id), Answer::Routed(routed) if routed.tell_ends)
+    }
+
+    fn ask(&self, call_id: &str) -> Answer {
+        self.pool.routing().route(call_id, tokio::time::Instant::now(), &mut rand::rng())
     }
 
     /// Ends the pool as a shutdown does, and waits until it has let go of its nodes.
