@@ -10,107 +10,38 @@
 //! A socket that was lost is given as long as a node that fails its checks: only when it has not come back by then, or the
 //! node refuses connections because its process is gone, is the listener told `on_down`. Calls do not notice a blip.
 
+mod hearing;
+mod report;
+mod rounds;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use rand::RngExt;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::report::{Handle, Report, Reported};
 use super::beat::Beat;
-use super::calls::{Agreement, Calls, Difference, Promised};
-use super::link::{NodeLink, NodeListener, PROBE_PREFIX, Stress};
+use super::calls::Calls;
+use super::link::{NodeLink, NodeListener};
 use super::observer::NodeObserver;
 use super::panel::Panel;
 use super::probe::{self, Probe};
-use super::round::{self, Questions, Reading, Trouble};
+use super::round::{Reading, Trouble};
 use super::settings::Settings;
-use super::whole::{self, About};
-use crate::ari::event::EventKind;
-use crate::ari::model::ChannelState;
-use crate::ari::{AriClient, ConnectFailure, Event, EventSocket, SocketItem};
-use crate::balance::PollMark;
+use crate::ari::{AriClient, EventSocket, SocketItem};
 
 /// Longest wait for a node to let go of the probe when it leaves the pool.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// Rounds until a node's channels are compared with what was heard, while all is well.
-const RECONCILED_EVERY: u32 = 5;
-/// How much sooner a node in trouble is asked again.
-const HASTE: u32 = 4;
 /// Longest time until kamari takes a node back by itself.
 const TAKE_BACK_LIMIT: Duration = Duration::from_hours(1);
-
-/// A node is silent for so many times the time until it is down (3 s by default) until its calls are taken to have ended.
-const GIVEN_UP_AFTER: u32 = 20;
-
-/// What the monitor tells the registry.
-#[derive(Debug)]
-pub(super) enum Report {
-    /// A poll is about to be sent.
-    Mark(oneshot::Sender<PollMark>),
-    /// A round of checks ended, with the event socket open and read.
-    Round(Result<Reading, Trouble>),
-    /// Events arrive, and these calls were found to have started or ended meanwhile; `own` load the node now.
-    Up { about: About, difference: Difference, own: u32 },
-    /// The event socket is lost, or cannot be opened.
-    SocketDown(Trouble),
-    /// Another controller took the application over; kamari is back after this time unless the operator says so sooner.
-    TakenOver { until_retry: Duration },
-    /// A call of ours began.
-    Started(Promised),
-    /// The call of this Call-ID was answered.
-    Answered(String),
-    /// A call of ours ended.
-    Ended(Promised),
-}
-
-/// A report and the monitor that it comes from: a monitor that was replaced may still have some under way.
-#[derive(Debug)]
-pub(super) struct Reported {
-    pub(super) monitor: u64,
-    pub(super) report: Report,
-}
-
-/// The registry's hold on a monitor. It stops when this is dropped.
-#[derive(Debug)]
-pub(super) struct Handle {
-    pub(super) id: u64,
-    stop: CancellationToken,
-    take_back: mpsc::Sender<()>,
-    commands: Arc<AtomicBool>,
-    stress: Stress,
-}
-
-impl Handle {
-    /// Asks for the application back at once.
-    pub(super) fn take_back(&self) {
-        // A full queue holds the same wish already; a closed one is a monitor that is ending.
-        let _ = self.take_back.try_send(());
-    }
-
-    /// Says how near its limit the node is, to those who command it.
-    pub(super) fn stress_is(&self, stress: f64) {
-        self.stress.set(stress);
-    }
-
-    /// Whether kamari commands the node.
-    pub(super) fn commands_allowed(&self) -> bool {
-        self.commands.load(Ordering::Acquire)
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.commands.store(false, Ordering::Release);
-        self.stop.cancel();
-    }
-}
 
 /// What all monitors share.
 #[derive(Clone)]
@@ -315,166 +246,6 @@ impl Monitor {
         }
     }
 
-    async fn event(&mut self, event: &Arc<Event>) {
-        // What comes before the state was read will be part of it.
-        if !matches!(self.events, Events::Heard) {
-            return;
-        }
-        if event.channel_id().is_some_and(|id| id.starts_with(PROBE_PREFIX)) {
-            return;
-        }
-        if self.is_too_many(event) {
-            return;
-        }
-        self.world.listener.on_event(&self.link, event);
-        match &event.kind {
-            EventKind::StasisStart(start) => {
-                if let Some(promised) = self.calls.enter(&start.channel) {
-                    self.report(Report::Started(promised)).await;
-                }
-            }
-            EventKind::ChannelStateChange(change) if change.channel.state == ChannelState::Up => {
-                if let Some(call_id) = self.calls.promised(&change.channel.id) {
-                    let answered = Report::Answered(call_id.to_owned());
-                    self.report(answered).await;
-                }
-            }
-            EventKind::StasisEnd(end) => self.left(&end.channel.id).await,
-            EventKind::ChannelDestroyed(destroyed) => self.left(&destroyed.channel.id).await,
-            _ => {}
-        }
-    }
-
-    /// Whether the event begins a call beyond what any node carries. Such a node is broken, or lies, and is not to fill this
-    /// process; the caller, if there is one, is left to his node.
-    fn is_too_many(&mut self, event: &Event) -> bool {
-        let EventKind::StasisStart(start) = &event.kind else { return false };
-        let limit = self.world.settings.max_node_channels;
-        if self.calls.channels() < limit || self.calls.knows(&start.channel.id) {
-            return false;
-        }
-        self.observer.too_many();
-        if !std::mem::replace(&mut self.said.crowd, true) {
-            tracing::error!(node = %self.link.name, limit, "more channels than pool.max_node_channels; further calls of this node are not served");
-        }
-        true
-    }
-
-    async fn left(&mut self, channel_id: &str) {
-        if let Some(promised) = self.calls.leave(channel_id) {
-            self.report(Report::Ended(promised)).await;
-        }
-    }
-
-    /// Reads what is in the application now, while events wait. Whether to ask the node at once.
-    async fn resync(&mut self) -> bool {
-        let stop = self.stop.clone();
-        match stop.run_until_cancelled(whole::read(&self.link.ari, self.world.settings.max_node_channels)).await {
-            None => return false,
-            Some(Ok((about, resync))) => {
-                let difference = self.calls.replace(&resync.channels);
-                // Perhaps another process than before.
-                self.probe = Probe::default();
-                self.link.generation = self.world.generations.fetch_add(1, Ordering::Relaxed) + 1;
-                self.events = Events::Heard;
-                (self.told_up, self.give_up) = (true, None);
-                self.link.taken_over.store(false, Ordering::Release);
-                self.link.commands.store(true, Ordering::Release);
-                self.world.listener.on_up(&self.link, &resync);
-                self.report(Report::Up { about, difference, own: self.calls.count() }).await;
-            }
-            Some(Err(error)) => {
-                let trouble = Trouble::of("reading the node's state", &error);
-                self.bear();
-                self.events = Events::Unread(trouble.clone());
-                self.report(Report::SocketDown(trouble)).await;
-            }
-        }
-        true
-    }
-
-    async fn socket_down(&mut self, failure: &ConnectFailure) {
-        let trouble = Trouble::from(failure);
-        self.events = Events::Down(trouble.clone());
-        if *failure == ConnectFailure::ConnectionRefused {
-            // The process is gone, and its calls with it.
-            self.tell_down(&trouble.reason);
-            self.forget_calls().await;
-        } else {
-            self.bear();
-        }
-        self.report(Report::SocketDown(trouble)).await;
-    }
-
-    async fn forget_calls(&mut self) {
-        for promised in self.calls.replace(&[]).ended {
-            self.report(Report::Ended(promised)).await;
-        }
-    }
-
-    async fn finish_round(&mut self, mut result: Result<Reading, Trouble>) {
-        if let Ok(reading) = &mut result {
-            self.probe = std::mem::take(&mut reading.probe);
-            let now = Instant::now();
-            if let Some((channel, statistics)) = reading.rtp.take() {
-                self.panel.heard(&channel, statistics.as_deref(), now);
-            }
-            reading.audio = self.panel.audio(now);
-            if let Ok(load) = &mut reading.load {
-                // Compared with all that is ours: Asterisk counts callers alone.
-                load.calls += self.calls.legs();
-            }
-            if let Some(clock) = reading.clock_unix_ms {
-                self.observer.clock(clock, reading.round_trip);
-            }
-            self.reconcile(reading).await;
-        }
-        let result = match (&self.events, result) {
-            (Events::Down(trouble) | Events::Unread(trouble), Ok(_)) => Err(trouble.clone()),
-            (_, result) => result,
-        };
-        self.in_trouble = result.is_err();
-        self.give_up_calls(result.is_ok()).await;
-        self.report(Report::Round(result)).await;
-    }
-
-    /// A node of which nothing is heard for long has lost its host: its calls are counted no longer, so that its drain ends and
-    /// its promises are dropped. If they are there after all, the next `resync` counts them again.
-    async fn give_up_calls(&mut self, is_heard: bool) {
-        if is_heard || self.calls.channels() == 0 {
-            self.unheard_since = None;
-            return;
-        }
-        let since = *self.unheard_since.get_or_insert_with(Instant::now);
-        if since.elapsed() >= self.world.settings.down_time() * GIVEN_UP_AFTER {
-            tracing::warn!(node = %self.link.name, calls = self.calls.count(), "nothing heard of the node for long; its calls are taken to have ended");
-            self.tell_down("nothing was heard of it for long");
-            self.forget_calls().await;
-            self.unheard_since = None;
-        }
-    }
-
-    /// The node answers: reads its state if that is still to be done, or if what was polled contradicts what was heard.
-    async fn reconcile(&mut self, reading: &Reading) {
-        match self.events {
-            Events::Down(_) => {}
-            Events::Unread(_) => {
-                self.resync().await;
-            }
-            // Of a node with too many channels, not all are known.
-            Events::Heard if self.calls.channels() >= self.world.settings.max_node_channels => {}
-            Events::Heard => {
-                let Some(ids) = &reading.in_app else { return };
-                let agreement = self.calls.compare(ids.iter());
-                self.in_doubt = agreement == Agreement::Doubtful;
-                if agreement == Agreement::Contradicted {
-                    tracing::warn!(node = %self.link.name, "channels and events disagree; reading the node's state anew");
-                    self.resync().await;
-                }
-            }
-        }
-    }
-
     /// Another controller has the application: nothing is commanded until kamari takes it back.
     async fn stand_aside(&mut self) {
         self.link.taken_over.store(true, Ordering::Release);
@@ -491,57 +262,9 @@ impl Monitor {
         }
     }
 
-    /// Events do not arrive for now: the listener is told in a while, unless they do again.
-    fn bear(&mut self) {
-        if self.told_up && self.give_up.is_none() {
-            self.give_up = Some(Instant::now() + self.world.settings.down_time());
-        }
-    }
-
-    fn tell_down(&mut self, reason: &str) {
-        self.give_up = None;
-        if matches!(self.events, Events::Heard) {
-            self.events = Events::Down(Trouble { reason: reason.to_owned(), definite: false });
-        }
-        if std::mem::take(&mut self.told_up) {
-            self.world.listener.on_down(&self.link, reason);
-        }
-    }
-
-    async fn mark(&self) -> Option<PollMark> {
-        let (reply, mark) = oneshot::channel();
-        self.report(Report::Mark(reply)).await;
-        mark.await.ok()
-    }
-
     async fn report(&self, report: Report) {
         // The registry is gone only when everything ends.
         let _ = self.world.reports.send(Reported { monitor: self.id, report }).await;
-    }
-
-    fn round(&mut self, mark: PollMark) -> BoxFuture<'static, Result<Reading, Trouble>> {
-        let (ari, settings) = (self.checks.clone(), Arc::clone(&self.world.settings));
-        let mut questions = Questions { application: true, ..Questions::default() };
-        if matches!(self.events, Events::Heard) {
-            // What a round that fails keeps of it is found out again.
-            questions.probe = Some(std::mem::take(&mut self.probe));
-            questions.application = self.reconciles();
-            questions.rtp = self.panel.next(&self.calls, Instant::now(), &mut rand::rng());
-        }
-        Box::pin(async move { round::round(&ari, mark, &settings.probe_context, questions).await })
-    }
-
-    /// Whether this round asks for the channels in the application.
-    fn reconciles(&mut self) -> bool {
-        self.rounds = self.rounds.wrapping_add(1);
-        self.in_trouble || self.in_doubt || self.rounds.is_multiple_of(RECONCILED_EVERY)
-    }
-
-    /// When the next round begins: after the interval with a tenth of jitter, so that the pool is not asked in one burst.
-    fn next_round(&self) -> Instant {
-        let interval = self.world.settings.poll_interval().mul_f64(rand::rng().random_range(0.9..1.1));
-        let pause = if self.in_trouble { interval / HASTE } else { interval };
-        self.world.beat.after(Instant::now() + pause)
     }
 }
 
