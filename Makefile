@@ -19,7 +19,7 @@ demo: tools lab ## Real Kamailio, three real Asterisk nodes, kamari and calls; a
 .PHONY: test
 test: tools lint lab ## Everything that CI checks
 	$(CARGO) test
-	$(CARGO) test --release --test selection
+	$(CARGO) test --release --test selection --test setup
 
 # In this order; `benches/rows/mod.rs` says how one is added.
 BENCHES := choose lookup busy events path setup slow_node

@@ -24,8 +24,8 @@ const NUMBERS: [&str; 2] = ["100", "answered-here"];
 const QUIET: u32 = 10;
 /// Turns of each; one more before them warms up.
 const TURNS: usize = 3;
-const STEP: Duration = Duration::from_secs(5);
-const CLIMB: Climb = Climb { first: 30, last: 1_000 };
+const STEP: Duration = Duration::from_secs(4);
+const CLIMB: Climb = Climb { first: 30, last: 1_000, factors: [1.5, 1.1] };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let lab = Lab::start();

@@ -2,8 +2,8 @@
 //! (algorithm 10), with real Asterisk nodes, and the same with equal nodes.
 //!
 //! Every node has a share of a processor, by a cgroup, so that the machine itself is never what is short; the slow one has a
-//! third of that. At this rate a third of the calls is more than the slow node can do (a call costs it some 10 ms), and all together
-//! are far from full. Each rule gets the same calls at the same rate, in turns, on the same nodes; the calls are run by
+//! third of that. At this rate a third of the calls is half as much again as the slow node can do (a call costs it some 10 ms), and
+//! all together are two thirds full. Each rule gets the same calls at the same rate, in turns, on the same nodes; the calls are run by
 //! kamari in all turns, only who chooses the node differs. The first seconds of each turn warm up and do not count. A try
 //! failed when Kamailio had to turn to another node, or to give the caller up.
 
@@ -14,7 +14,7 @@ mod rows;
 use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lab::{Kamailio, KamailioVersion, Kamari, Lab, Node, wait_until};
 use rows::{Goal, Rows};
@@ -24,21 +24,24 @@ const NODES: u8 = 3;
 const SHARE: f64 = 0.24;
 const SLOWED: f64 = 0.08;
 /// Calls a second.
-const RATE: f64 = 30.0;
+const RATE: f64 = 36.0;
 /// How long a turn is, and how much of its begin does not count, in seconds.
-const TURN_SLOWED: f64 = 25.0;
-const TURN_EQUAL: f64 = 15.0;
-const WARM_UP: f64 = 5.0;
+const TURN_SLOWED: f64 = 20.0;
+const TURN_EQUAL: f64 = 12.0;
+const WARM_UP: f64 = 4.0;
 const HOLD: Duration = Duration::from_secs(2);
 /// Turns of each rule.
 const TURNS_SLOWED: usize = 2;
-const TURNS_EQUAL: usize = 2;
+const TURNS_EQUAL: usize = 3;
 const EQUAL: &str = "equal nodes";
 const SLOW: &str = "one slow node";
 /// A caller who was never answered has waited at least this long (SIP's timer B), in milliseconds.
 const NEVER: f64 = 32_000.0;
-/// Longest that nodes may take to get over a turn: a call that was given up while its node was slow is over after a minute.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// Longest that nodes may take to get over a turn, at full speed. One that still has calls then (a caller's last word may have
+/// been lost while it was slow) begins anew.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The same after that: a node that began anew is eased in.
+const LAST_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Who chooses the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +68,8 @@ impl Rule {
 struct Found {
     /// From INVITE to 200, in milliseconds.
     setup_ms: Vec<f64>,
+    /// Its 99th percentile in each turn.
+    turns_p99: Vec<f64>,
     failed_first: usize,
     /// Calls that the slow node (or the last one, of equals) answered.
     on_slow: usize,
@@ -165,8 +170,13 @@ impl Stage {
     fn turn(&self, rule: Rule, last: f64, time: f64, found: &mut Found) -> Result<(), Box<dyn std::error::Error>> {
         self.choose_by(rule)?;
         // What the turn before has left is worked off at full speed.
-        self.slow().limit(SHARE);
-        wait_until("the nodes to be idle and up", PATIENCE, || self.is_idle());
+        for node in &self.nodes {
+            node.limit(1.0);
+        }
+        self.settle();
+        for node in &self.nodes {
+            node.limit(SHARE);
+        }
         self.slow().limit(last);
         let logged = self.kamailio.log().len();
         let report = self.lab.calls("110").rate(RATE).count((RATE * time) as u32).hold(HOLD).run();
@@ -186,22 +196,36 @@ impl Stage {
         if turn.setup_ms.is_empty() {
             return Err(format!("{}: no call came after the warm-up: {}", rule.name(), report.errors).into());
         }
-        eprintln!("{}: {} {:?} {:?}", rule.name(), turn.line(), report.codes(), report.by_node());
+        println!("{}: {} {:?} {:?}", rule.name(), turn.line(), report.codes(), report.by_node());
+        found.turns_p99.push(turn.percentile(0.99));
         found.setup_ms.extend(turn.setup_ms);
         found.failed_first += turn.failed_first;
         found.on_slow += turn.on_slow;
         Ok(())
     }
 
+    /// Waits until the nodes are up and have no calls.
+    fn settle(&self) {
+        let began = Instant::now();
+        wait_until("the nodes to be idle", PATIENCE + PATIENCE, || self.is_idle() || began.elapsed() > PATIENCE);
+        for node in self.nodes.iter().filter(|node| !self.is_idle_node(node)) {
+            node.kill9();
+            node.restart();
+        }
+        wait_until("the nodes to be idle and up", LAST_PATIENCE, || self.is_idle());
+    }
+
     fn is_idle(&self) -> bool {
+        self.nodes.iter().all(|node| self.is_idle_node(node))
+    }
+
+    fn is_idle_node(&self, node: &Node) -> bool {
         let metrics = self.kamari.get_text("/metrics");
-        let all = |name: &str, value: &str| {
-            self.nodes.iter().all(|node| {
-                let series = format!("{name}{{node=\"{}\"}} {value}", node.name());
-                metrics.lines().any(|line| line == series)
-            })
+        let shown = |name: &str, value: &str| {
+            let series = format!("{name}{{node=\"{}\"}} {value}", node.name());
+            metrics.lines().any(|line| line == series)
         };
-        all("kamari_node_calls", "0") && all("kamari_node_reservations", "0") && all("kamari_node_up", "1")
+        shown("kamari_node_calls", "0") && shown("kamari_node_reservations", "0") && shown("kamari_node_up", "1")
     }
 }
 
@@ -210,6 +234,13 @@ impl Found {
         let mut times = self.setup_ms.clone();
         times.sort_unstable_by(f64::total_cmp);
         times[((times.len() - 1) as f64 * share).ceil() as usize]
+    }
+
+    /// The 99th percentile of the turn in the middle: one turn that the machine disturbed does not decide.
+    fn p99(&self) -> f64 {
+        let mut turns = self.turns_p99.clone();
+        turns.sort_unstable_by(f64::total_cmp);
+        f64::midpoint(turns[(turns.len() - 1) / 2], turns[turns.len() / 2])
     }
 
     fn per_cent(&self, count: usize) -> f64 {
@@ -229,16 +260,16 @@ fn tell(rows: &mut Rows, pool: &str, found: &[Found; 3]) {
     let slowed = pool == SLOW;
     for (rule, other) in RULES[1..].iter().zip(others) {
         let name = format!("{pool}: set-up time (p99), kamari against {}", rule.name());
-        // Equal nodes serve equally well whoever chooses. The p99 of some hundred calls may spread by more than a tenth: run it again.
+        // Equal nodes serve equally well whoever chooses.
         let goal = Goal::AtMost(if slowed { 1.0 } else { 1.1 });
-        rows.add(&name, kamari.percentile(0.99) / other.percentile(0.99), "x", goal);
+        rows.add(&name, kamari.p99() / other.p99(), "x", goal);
     }
     let least = others.iter().map(|other| other.per_cent(other.failed_first)).fold(f64::INFINITY, f64::min);
     for (rule, one) in RULES.iter().zip(found) {
         let goal = if *rule == Rule::Kamari { Goal::AtMost(least) } else { Goal::None };
         rows.add(&format!("{pool}: failed first tries, {}", rule.name()), one.per_cent(one.failed_first), "%", goal);
         rows.add(&format!("{pool}: set-up time (median), {}", rule.name()), one.percentile(0.5), "ms", Goal::None);
-        rows.add(&format!("{pool}: set-up time (p99), {}", rule.name()), one.percentile(0.99), "ms", Goal::None);
+        rows.add(&format!("{pool}: set-up time (p99), {}", rule.name()), one.p99(), "ms", Goal::None);
         if slowed {
             let name = format!("{pool}: its share of the calls, {}", rule.name());
             rows.add(&name, one.per_cent(one.on_slow), "%", Goal::None);

@@ -4,9 +4,6 @@
 
 use crate::lab::Counts;
 
-/// The large steps, and the small ones: by how much each is more than the one before.
-const FACTORS: [f64; 2] = [1.3, 1.05];
-
 /// Where to search.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Climb {
@@ -14,6 +11,8 @@ pub(crate) struct Climb {
     pub(crate) first: u32,
     /// Where the search ends in any case.
     pub(crate) last: u32,
+    /// The large steps, and the small ones: by how much each is more than the one before.
+    pub(crate) factors: [f64; 2],
 }
 
 /// One rule on its way.
@@ -30,23 +29,23 @@ struct Climber {
 }
 
 impl Climber {
-    fn passed(&mut self, placed: f64) {
+    fn passed(&mut self, placed: f64, factors: &[f64]) {
         self.good = self.next;
         self.placed = self.placed.max(placed);
-        self.step();
+        self.step(factors);
     }
 
-    fn failed(&mut self) {
+    fn failed(&mut self, factors: &[f64]) {
         self.lost = self.next;
-        self.pace = if self.good == 0 { FACTORS.len() } else { self.pace + 1 };
-        self.step();
+        self.pace = if self.good == 0 { factors.len() } else { self.pace + 1 };
+        self.step(factors);
     }
 
-    fn step(&mut self) {
-        let Some(factor) = FACTORS.get(self.pace) else { return };
+    fn step(&mut self, factors: &[f64]) {
+        let Some(factor) = factors.get(self.pace) else { return };
         self.next = (f64::from(self.good) * factor).ceil() as u32;
         if self.next >= self.lost {
-            self.pace = FACTORS.len();
+            self.pace = factors.len();
         }
     }
 }
@@ -59,14 +58,14 @@ impl Climb {
         mut load: impl FnMut(usize, u32) -> Counts,
     ) -> Result<[f64; N], String> {
         let mut rules = [Climber { next: self.first, good: 0, pace: 0, lost: self.last, placed: 0.0 }; N];
-        while rules.iter().any(|rule| rule.pace < FACTORS.len()) {
-            for (number, rule) in rules.iter_mut().enumerate().filter(|(_, rule)| rule.pace < FACTORS.len()) {
+        while rules.iter().any(|rule| rule.pace < self.factors.len()) {
+            for (number, rule) in rules.iter_mut().enumerate().filter(|(_, rule)| rule.pace < self.factors.len()) {
                 let rate = rule.next;
                 let passed = (0..2).map(|_| load(number, rate)).find(Counts::is_loss_free);
                 println!("rule {number} at {rate}/s: {}", if passed.is_some() { "loss-free" } else { "lost calls" });
                 match passed {
-                    Some(counts) => rule.passed(counts.rate),
-                    None => rule.failed(),
+                    Some(counts) => rule.passed(counts.rate, &self.factors),
+                    None => rule.failed(&self.factors),
                 }
             }
         }

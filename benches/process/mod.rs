@@ -93,10 +93,10 @@ impl Kamari {
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
-    /// The sum of all series of a metric.
+    /// The sum of all series of a metric, or of those with the labels that `name` begins to tell.
     pub(crate) fn metric(&self, name: &str) -> Result<f64> {
         let text = self.get("/metrics")?;
-        let series = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
+        let series = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{', ',']));
         let value = |line: &str| line.rsplit_once(' ').and_then(|(_, value)| value.parse::<f64>().ok());
         let found: Vec<f64> = text.lines().filter(series).filter_map(value).collect();
         if found.is_empty() { Err(format!("no metric {name}").into()) } else { Ok(found.iter().sum()) }
