@@ -17,9 +17,9 @@ const DIALLED: &str = "{number}";
 ///
 /// Parameters: `to`, whom to dial: a user or number, or a list of them (`{number}` in one is what the caller dialled, and what
 /// has no `@domain` is of the domain that he dialled at); `strategy`, `parallel` or `serial`; `timeout_s`, how long each may
-/// ring; `caller_id` and `caller_name`, who calls, if it is not to be the caller; `busy_then`, `no_answer_then`,
-/// `failed_then`, numbers with which the call goes on when all are busy, when nobody answers, and when nobody can be dialled;
-/// `music_on_hold`, prompts that one hears while the other holds him.
+/// ring; `caller_id` and `caller_name`, number and name of who calls, each the caller's own if not given; `busy_then`,
+/// `no_answer_then`, `failed_then`, numbers with which the call goes on when all are busy, when nobody answers, and when
+/// nobody can be dialled; `music_on_hold`, prompts that one hears while the other holds him.
 pub struct Dial {
     to: Vec<String>,
     strategy: Strategy,

@@ -43,6 +43,7 @@ async fn the_caller_is_answered_when_the_called_one_answers_and_they_part_togeth
         talk(&nodes[0], &caller, &bob).await;
         assert!(within("the answer", nodes[0].answered(&caller)).await);
         assert_eq!(nodes[0].channel_variable(&bob, "CONNECTEDLINE(num,i)").as_deref(), Some("alice"));
+        assert_eq!(nodes[0].channel_variable(&bob, "SIPFROMDOMAIN").as_deref(), Some("example.test"));
         let (leaves, stays) = if called_one_leaves { (bob, caller) } else { (caller, bob) };
         nodes[0].far_end_hangs_up(&leaves);
         within("the other is hung up", nodes[0].gone(&stays)).await;

@@ -51,7 +51,7 @@ fn two_users_talk_hold_and_hang_up() {
 
     // Ring, answer, two-way audio; the one who is called sees who calls.
     ann.dial("301");
-    assert!(bob.wait_rung().contains("user300@"), "who calls is shown");
+    assert_eq!(bob.wait_rung(), "sip:user300@example.test", "who calls is shown, and where to call him back");
     ann.wait_ringing();
     bob.answer();
     ann.wait_up();
@@ -129,7 +129,7 @@ fn two_users_talk_hold_and_hang_up() {
 
     // One after the other: nobody is registered as the first.
     ann.dial("321");
-    eve.wait_rung();
+    assert_eq!(eve.wait_rung(), "Front desk <sip:user300@example.test>", "under the name that the number gives him");
     eve.answer();
     ann.wait_up();
     hears(&eve, ANN);

@@ -22,7 +22,7 @@ domains = ["example.test"]
 "603" = { app = "reject", sip = 603 }
 "_30X" = { app = "dial", to = "user{number}", timeout_s = 20, busy_then = "101" }
 "320" = { app = "dial", to = ["user301", "user302"], timeout_s = 20 }
-"321" = { app = "dial", to = ["absent", "user302"], strategy = "serial", timeout_s = 20 }
+"321" = { app = "dial", to = ["absent", "user302"], strategy = "serial", timeout_s = 20, caller_name = "Front desk" }
 
 [tenants.extensions.130]
 app = "queue"

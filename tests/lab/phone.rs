@@ -207,11 +207,12 @@ impl Phone {
         }
     }
 
-    /// Returns when the phone is called, with the URI of the one who calls.
+    /// Returns when the phone is called, with the address of the one who calls: `sip:USER@DOMAIN`, or `NAME <sip:USER@DOMAIN>`.
     #[track_caller]
     pub fn wait_rung(&mut self) -> String {
         match self.control.wait_for(ANSWER, &["CALL_INCOMING"]) {
-            Some(event) => event.param,
+            Some(event) if event.name.is_empty() => event.param,
+            Some(event) => format!("{} <{}>", event.name, event.param),
             None => panic!("{} was not called within {ANSWER:?}", self.name),
         }
     }

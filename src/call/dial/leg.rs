@@ -177,6 +177,8 @@ pub struct DialledLeg {
 pub(super) struct Plan {
     pub(super) to: Address,
     pub(super) caller_id: CallerId,
+    /// The domain of the caller's address, if there is one.
+    pub(super) from_domain: Option<Arc<str>>,
     pub(super) ring_timeout: Duration,
 }
 
@@ -267,7 +269,7 @@ async fn dial(core: &Core, out: &Outgoing, plan: &Plan) -> Result<(), AriError> 
         channel_id: Some(out.id.clone()),
         // The caller's formats are offered first: nothing is transcoded if the called one has them.
         originator: Some(core.channel.as_ref().to_owned()),
-        variables: variables(&plan.caller_id),
+        variables: variables(plan),
         ..Create::default()
     };
     link.ari.channels().create(&create).await?;
@@ -298,9 +300,10 @@ async fn dial(core: &Core, out: &Outgoing, plan: &Plan) -> Result<(), AriError> 
     }
 }
 
-/// What the channel is given at its creation: who calls (Asterisk's SIP says what `CONNECTEDLINE` of the leg says), and that
-/// a transfer that the far end asks for is ours to carry out.
-fn variables(caller: &CallerId) -> Extra {
+/// What the channel is given at its creation: who calls (Asterisk's SIP says what `CONNECTEDLINE` and `SIPFROMDOMAIN` of the
+/// leg say, in `From` and `P-Asserted-Identity`), and that a transfer that the far end asks for is ours to carry out.
+fn variables(plan: &Plan) -> Extra {
+    let caller = &plan.caller_id;
     let mut variables = Extra::new();
     let mut set = |name: &str, value: &str| variables.insert(name.to_owned(), value.into());
     if let Some(number) = caller.number() {
@@ -310,6 +313,10 @@ fn variables(caller: &CallerId) -> Extra {
     if let Some(name) = caller.name() {
         set("CONNECTEDLINE(name,i)", name);
         set("CONNECTEDLINE(name-pres,i)", "allowed");
+    }
+    // Else it is the node's address: no number that one can call back, and none of the outside's business.
+    if let Some(domain) = &plan.from_domain {
+        set("SIPFROMDOMAIN", domain);
     }
     set(super::super::line::TRANSFERS, super::super::line::TRANSFERS_ARE_OURS);
     variables

@@ -14,7 +14,7 @@ use super::super::ids::Kind;
 use super::super::site::Target;
 use super::super::view::Step;
 use super::leg::{DialledLeg, Farewell, Plan, Progress, Sign};
-use super::request::{Address, CallerId, DialRequest, Strategy};
+use super::request::{Address, CallerId, DialRequest, Strategy, is_domain};
 
 /// When a called one has said nothing for so long, the caller hears ringing all the same: his proxy must not take the
 /// silence for a dead node and call once more by way of another (`SITE_NODE_SETUP_MS` of Kamailio's `site.cfg`, 10 s).
@@ -74,9 +74,13 @@ async fn ring(
 ) -> Result<Dialled, CallError> {
     let changed = Arc::new(Notify::new());
     let mut legs = Vec::with_capacity(targets.len());
+    // Whoever is called can call the number back at the domain that the caller dialled at.
+    let from_domain = Some(core.domain().await?).filter(|domain| is_domain(domain));
     for to in targets {
-        let caller_id = request.caller_id.clone().unwrap_or_else(|| CallerId::new(&core.caller, &core.caller_name));
-        let plan = Plan { to: to.clone(), caller_id, ring_timeout: request.ring_timeout };
+        let own = CallerId::new(&core.caller, &core.caller_name);
+        let caller_id = request.caller_id.as_ref().map_or_else(|| own.clone(), |id| id.or(own.clone()));
+        let from_domain = from_domain.clone();
+        let plan = Plan { to: to.clone(), caller_id, from_domain, ring_timeout: request.ring_timeout };
         core.step(Step::Dialling { to: to.to_string() });
         legs.push(DialledLeg::dial(core, plan, &changed));
     }

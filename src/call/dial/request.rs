@@ -49,7 +49,8 @@ fn is_user(user: &str) -> bool {
     (1..=PART_LIMIT).contains(&user.len()) && user.bytes().all(fits)
 }
 
-fn is_domain(domain: &str) -> bool {
+/// Whether it is a host name or an IPv4 address, with a port if need be.
+pub(super) fn is_domain(domain: &str) -> bool {
     let (host, port) = domain.split_once(':').map_or((domain, None), |(host, port)| (host, Some(port)));
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
     let begins = host.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
@@ -76,6 +77,11 @@ impl CallerId {
             (!text.is_empty()).then(|| text.into())
         };
         Self { number: some(&number), name: some(&name) }
+    }
+
+    /// This one, with the number or name of `other` where it has none.
+    pub(super) fn or(&self, other: Self) -> Self {
+        Self { number: self.number.clone().or(other.number), name: self.name.clone().or(other.name) }
     }
 
     /// The number, if there is one.
@@ -108,7 +114,7 @@ pub struct DialRequest {
     pub strategy: Strategy,
     /// For how long each may ring.
     pub ring_timeout: Duration,
-    /// In whose name; the caller's own if there is none.
+    /// In whose name: the caller's own number and name where there is none.
     pub caller_id: Option<CallerId>,
     /// Whether the caller hears that it rings, and what a single called one plays before he answers. Without it, what the
     /// caller hears is the app's business.

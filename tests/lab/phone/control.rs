@@ -15,6 +15,8 @@ pub(super) struct Event {
     pub(super) kind: String,
     /// What baresip adds: the reason of a `CALL_CLOSED`, ...
     pub(super) param: String,
+    /// The display name of the other side, if it has one.
+    pub(super) name: String,
     /// The Call-ID of the call that it is about.
     pub(super) call: String,
 }
@@ -37,7 +39,8 @@ impl Control {
             while let Ok(message) = read_netstring(&mut input) {
                 let text = |key: &str| message[key].as_str().unwrap_or_default().to_owned();
                 let owner_listens = if message["event"] == true {
-                    events_in.send(Event { kind: text("type"), param: text("param"), call: text("id") }).is_ok()
+                    let name = text("peerdisplayname");
+                    events_in.send(Event { kind: text("type"), param: text("param"), name, call: text("id") }).is_ok()
                 } else {
                     responses_in.send(if message["ok"] == true { Ok(()) } else { Err(text("data")) }).is_ok()
                 };
