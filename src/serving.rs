@@ -1,28 +1,28 @@
 //! An HTTP server that a stranger cannot fill: so many connections and no more, and each must say what it wants in time.
 //!
-//! For the listeners that are served on the daemon's own runtime (`api`, `media`); lookups have threads of their own. A
-//! connection beyond the bound is closed at once, so that a flood costs a descriptor each for a moment and no more.
+//! For the listeners that are served on the daemon's own runtime (`api`, `media`). Lookups have threads of their own, and
+//! share only how one connection is served. A connection beyond the bound is closed at once, so that a flood costs a descriptor each for a moment and no more.
 
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{BoxError, Router};
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long a connection may be silent before the head of its next request is there.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Largest request head, in bytes.
-const HEAD_LIMIT: usize = 32_768;
-/// Most header lines of a request: browsers behind proxies send some thirty.
-const HEADERS_LIMIT: usize = 64;
+/// Browsers behind proxies send some thirty header lines.
+const LIMITS: Limits = Limits { head_timeout: Duration::from_secs(30), head: 32_768, headers: 64 };
 /// How long accepting rests after the system had no descriptor left for a connection.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
@@ -75,12 +75,37 @@ async fn converse(stream: TcpStream, router: Router, closing: CancellationToken,
     if stream.set_nodelay(true).is_err() {
         return; // the peer has gone already
     }
+    talk(stream, TowerToHyperService::new(router), LIMITS, &closing).await;
+}
+
+/// What a request's head may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// How long a connection may be silent before the head of its next request is there.
+    pub(crate) head_timeout: Duration,
+    /// Largest head, in bytes.
+    pub(crate) head: usize,
+    /// Most header lines.
+    pub(crate) headers: usize,
+}
+
+/// Answers the requests of one connection to its end, or until `closing`: then the one under way is the last. How it ends is
+/// the peer's affair.
+pub(crate) async fn talk<S, B>(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    service: S,
+    limits: Limits,
+    closing: &CancellationToken,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
+    B: Body<Error: Into<BoxError>> + 'static,
+{
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_LIMIT)
-        .max_headers(HEADERS_LIMIT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .header_read_timeout(limits.head_timeout)
+        .max_buf_size(limits.head)
+        .max_headers(limits.headers)
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => {}
@@ -92,7 +117,7 @@ async fn converse(stream: TcpStream, router: Router, closing: CancellationToken,
 }
 
 /// Errors of `accept` that concern one connection only, which is gone.
-fn is_of_the_peer(error: &io::Error) -> bool {
+pub(crate) fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
@@ -110,7 +135,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
     use tokio_util::sync::CancellationToken;
 
-    use super::{HEAD_TIMEOUT, serve};
+    use super::{LIMITS, serve};
 
     async fn start(connections: usize) -> (SocketAddr, CancellationToken) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -157,7 +182,7 @@ mod tests {
         let mut slow = TcpStream::connect(address).await.unwrap();
         slow.write_all(b"GET / HT").await.unwrap();
         let mut rest = Vec::new();
-        tokio::time::timeout(2 * HEAD_TIMEOUT, slow.read_to_end(&mut rest)).await.expect("cut off").unwrap();
+        tokio::time::timeout(2 * LIMITS.head_timeout, slow.read_to_end(&mut rest)).await.expect("cut off").unwrap();
     }
 
     #[tokio::test]

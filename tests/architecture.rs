@@ -20,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cdr", &["invalid", "telemetry"]),
     ("statefile", &[]),
     ("pool", &["invalid", "telemetry", "statefile", "ari", "balance"]),
-    ("lookup", &["invalid", "telemetry", "pool", "balance"]),
+    ("lookup", &["invalid", "telemetry", "pool", "balance", "serving"]),
     ("call", &["invalid", "telemetry", "ari", "pool", "cdr"]),
     ("apps", &["invalid", "telemetry", "statefile", "ari", "call", "directory", "media"]),
     ("simulate", &["invalid", "balance"]),

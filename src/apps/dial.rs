@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{App, Next, Reader};
-use crate::call::{Address, AppError, Call, CallerId, Cause, DialRequest, Dialled, Parted, Strategy, Talk};
+use super::{App, Next, Reader, parted};
+use crate::call::{Address, AppError, Call, CallerId, Cause, DialRequest, Dialled, Strategy, Talk};
 use crate::invalid::Invalid;
 use crate::media::MediaUri;
 
@@ -79,7 +79,7 @@ impl App for Dial {
 
     async fn run(&self, call: &mut Call) -> Result<Next, AppError> {
         if let Some(parted) = call.resume_connected(&self.talk).await? {
-            return after(call, parted).await;
+            return parted::go_on(call, parted).await;
         }
         let Some(request) = self.request(call).await? else {
             // What was dialled cannot be a user or a number of anybody.
@@ -88,7 +88,7 @@ impl App for Dial {
         match call.dial(&request).await? {
             Dialled::Answered(leg) => {
                 let parted = call.connect(leg, &self.talk).await?;
-                after(call, parted).await
+                parted::go_on(call, parted).await
             }
             Dialled::Busy => self.go_on(call, self.busy_then.as_ref(), Cause::BUSY).await,
             Dialled::NoAnswer => self.go_on(call, self.no_answer_then.as_ref(), Cause::NO_ANSWER).await,
@@ -124,20 +124,5 @@ impl Dial {
         }
         call.refuse(cause).await?;
         Ok(Next::Done)
-    }
-}
-
-/// What becomes of a caller whom the other one left.
-async fn after(call: &Call, parted: Parted) -> Result<Next, AppError> {
-    match parted {
-        Parted::Called => {
-            call.hang_up(Cause::NORMAL).await?;
-            Ok(Next::Done)
-        }
-        Parted::Transferred { to } => Ok(Next::Extension(to.as_ref().to_owned())),
-        Parted::Joined { room } => {
-            call.join_transfer(&room).await?;
-            Ok(Next::Done)
-        }
     }
 }

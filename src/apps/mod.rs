@@ -20,6 +20,7 @@ mod ivr;
 mod music;
 mod notices;
 mod parameters;
+mod parted;
 mod playback;
 mod queue;
 mod record;

@@ -9,9 +9,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -23,6 +21,7 @@ use super::handler::Handler;
 use super::plain;
 use super::settings::Settings;
 use crate::pool::Routing;
+use crate::serving::{Limits, is_of_the_peer, talk};
 use crate::telemetry::LookupMetrics;
 
 /// Largest request head, in bytes: every field at its limit, each byte percent-encoded, is below 6,000.
@@ -211,26 +210,6 @@ async fn serve_all(
     });
     let (rest, write) = stream.into_split();
     let stream = tokio::io::join(std::io::Cursor::new(read).chain(rest), write);
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(idle_timeout)
-        .max_buf_size(HEAD_LIMIT)
-        .max_headers(HEADERS_LIMIT)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        _ = connection.as_mut() => {}
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
-        }
-    }
-}
-
-/// Errors of `accept` that concern one connection only, which is gone.
-fn is_of_the_peer(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
-    )
+    let limits = Limits { head_timeout: idle_timeout, head: HEAD_LIMIT, headers: HEADERS_LIMIT };
+    talk(stream, service, limits, &stop).await;
 }

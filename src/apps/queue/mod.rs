@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use super::{App, Next, Reader};
+use super::{App, Next, Reader, parted};
 use crate::call::{Address, AppError, Call, CallError, Cause, DialRequest, Dialled, Kind, Parted, Talk};
 use crate::invalid::Invalid;
 use crate::media::MediaUri;
@@ -148,7 +148,7 @@ impl App for Queue {
             let ticket = queue.resume(call.id(), *since, agent);
             if let Some(parted) = call.resume_connected(&self.talk).await? {
                 drop(ticket);
-                return after(call, parted).await;
+                return parted::go_on(call, parted).await;
             }
         }
         call.answer().await?;
@@ -170,7 +170,7 @@ impl App for Queue {
         }
         drop(ticket);
         match served? {
-            Some(parted) => after(call, parted).await,
+            Some(parted) => parted::go_on(call, parted).await,
             None => self.overflow(call, &queue, "timeout").await,
         }
     }
@@ -284,20 +284,5 @@ async fn until(limit: Option<Duration>) {
     match limit {
         Some(limit) => sleep(limit).await,
         None => std::future::pending().await,
-    }
-}
-
-/// What becomes of a caller whom his agent left.
-async fn after(call: &Call, parted: Parted) -> Result<Next, AppError> {
-    match parted {
-        Parted::Called => {
-            call.hang_up(Cause::NORMAL).await?;
-            Ok(Next::Done)
-        }
-        Parted::Transferred { to } => Ok(Next::Extension(to.as_ref().to_owned())),
-        Parted::Joined { room } => {
-            call.join_transfer(&room).await?;
-            Ok(Next::Done)
-        }
     }
 }
