@@ -18,6 +18,8 @@ mod media;
 mod menus;
 #[path = "calls/misbehaving.rs"]
 mod misbehaving;
+#[path = "calls/placing.rs"]
+mod placing;
 #[path = "calls/queues.rs"]
 mod queues;
 #[path = "calls/records.rs"]

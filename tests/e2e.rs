@@ -22,6 +22,8 @@ mod menus;
 mod mixed;
 #[path = "e2e/node_lost.rs"]
 mod node_lost;
+#[path = "e2e/placing.rs"]
+mod placing;
 #[path = "e2e/pool_changes.rs"]
 mod pool_changes;
 #[path = "e2e/queue.rs"]

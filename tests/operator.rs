@@ -120,6 +120,46 @@ async fn a_node_that_cannot_be_used_says_exactly_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_placed_on_a_node_that_can_make_it() {
+    let nodes = [FakeNode::start().await, FakeNode::start().await];
+    let kamari = Kamari::start(SETTINGS).await;
+    let wanted = json!({"tenant": "example", "to": "ann", "extension": "601"});
+    let (status, _, problem) = kamari.post("/v1/calls", &wanted.to_string()).await;
+    assert_eq!(status, 503, "there is no node: {problem}");
+    for (node, name) in nodes.iter().zip(["ast1", "ast2"]) {
+        add(&kamari, name, node);
+    }
+    for (key, value, status) in [
+        ("tenant", json!("nobody"), 404),
+        ("to", json!("a b"), 400),
+        ("to", json!("ann@example.test;x"), 400),
+        ("extension", json!("602"), 400),
+        ("ring_s", json!(0), 400),
+        ("ring_s", json!(601), 400),
+        ("loud", json!(true), 400),
+    ] {
+        let mut wrong = wanted.clone();
+        wrong[key] = value;
+        let (got, _, problem) = kamari.post("/v1/calls", &wrong.to_string()).await;
+        assert_eq!(got, status, "{wrong}: {problem}");
+        assert!(status == 404 || problem["field"] == key, "{wrong}: {problem}");
+    }
+    // One of the two can make no channel: the call is on the other, whichever was asked first.
+    nodes[0].hang("/channels/create");
+    let said = kamari.cli(&["place", "--tenant", "example", "--from", "4711", "ann", "601"], "call").expect("placed");
+    assert!(said.contains("rings ann from ast2"), "{said}");
+    until("the call is up", async || (kamari.json("/v1/calls").await[0]["app"] == "echo").then_some(())).await;
+    let call = kamari.json("/v1/calls").await[0].clone();
+    assert_eq!((&call["placed"], &call["caller"], &call["node"]), (&json!(true), &json!("ann"), &json!("ast2")));
+    let id = call["id"].as_str().expect("an id");
+    kamari.cli(&["hangup", id], "call").expect("hung up");
+    until("it is over", async || (kamari.json("/v1/calls").await == json!([])).then_some(())).await;
+    // No place is held for it any more.
+    kamari.metric("kamari_node_reservations{node=\"ast2\"}", 0.0).await;
+    kamari.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bad_requests_are_told_the_field() {
     let kamari = Kamari::start(SETTINGS).await;
     for (body, status, field) in [

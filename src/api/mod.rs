@@ -25,6 +25,7 @@ mod state;
 mod tenants;
 mod views;
 
+pub use calls::NewCallView;
 pub use mailboxes::{MailboxView, MessageMark, MessagePatch};
 pub use openapi::document;
 pub use problem::Problem;

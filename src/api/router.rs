@@ -32,7 +32,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/nodes/{name}", get(nodes::show).patch(nodes::patch).delete(nodes::remove))
         .route("/v1/nodes/{name}/drain", post(nodes::drain))
         .route("/v1/nodes/{name}/undrain", post(nodes::undrain))
-        .route("/v1/calls", get(calls::list))
+        .route("/v1/calls", get(calls::list).post(calls::place))
         .route("/v1/calls/{id}", get(calls::show).delete(calls::hang_up))
         .route("/v1/tenants", get(tenants::list).post(tenants::add))
         .route("/v1/tenants/{name}", get(tenants::show).put(tenants::put).delete(tenants::remove))

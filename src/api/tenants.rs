@@ -144,7 +144,7 @@ pub(super) async fn reload(State(state): State<ApiState>) -> Result<Json<Directo
 }
 
 /// The refusal of what was asked of the tenant `name`.
-fn problem(error: TenantError, name: &str) -> Problem {
+pub(super) fn problem(error: TenantError, name: &str) -> Problem {
     match error {
         TenantError::Unknown => Problem::not_found("tenant", name),
         other => other.into(),

@@ -157,6 +157,9 @@ pub struct CallView {
     pub state: String,
     /// Whether it was found alive, after a restart or a lost socket, rather than seen to arrive.
     pub adopted: bool,
+    /// Whether kamari placed it: then `caller` is whom it rang.
+    #[serde(default)]
+    pub placed: bool,
     /// When it came to this process, in milliseconds of Unix time.
     pub started_ms: u64,
     /// When it was answered, in milliseconds of Unix time.
@@ -192,6 +195,7 @@ impl From<&call::CallView> for CallView {
             app: view.app.map(ToOwned::to_owned),
             state: word(&view.state),
             adopted: view.adopted,
+            placed: view.placed,
             started_ms: view.started_ms,
             answered_ms: view.answered_ms,
         }

@@ -47,6 +47,11 @@ impl Switchboard {
         self.directory.store(Arc::new(prepared.0));
     }
 
+    /// Whose number this is at this domain, if anybody's.
+    pub(super) fn tenant_of(&self, domain: &str, number: &str) -> Option<Arc<str>> {
+        self.directory.load().find(domain, number).ok().map(|found| Arc::clone(found.tenant))
+    }
+
     async fn connect(&self, call: &mut Call) -> Result<(), AppError> {
         let domain = call.domain().await?;
         let directory = self.directory.load_full();

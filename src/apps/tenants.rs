@@ -112,7 +112,7 @@ impl State {
 /// All tenants.
 #[derive(Debug)]
 pub struct Tenants {
-    switchboard: Arc<Switchboard>,
+    pub(super) switchboard: Arc<Switchboard>,
     file: StateFile,
     state: Mutex<State>,
 }
@@ -219,6 +219,33 @@ mod tests {
     use crate::apps::{Catalogue, Switchboard};
     use crate::directory::TenantSettings;
     use crate::media::{MediaSettings, Prompts};
+
+    #[tokio::test]
+    async fn a_call_is_placed_to_somebody_and_for_a_number_of_the_tenant() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let declared = vec![tenant("one", "one.test", "echo"), tenant("rest", "*", "echo")];
+        let tenants = open(&folder, declared).expect("good");
+        let placing = tenants.placing("one", "bob", "600").await.expect("good");
+        assert_eq!((placing.to.as_str(), &*placing.domain, &*placing.extension), ("bob@one.test", "one.test", "600"));
+        let placing = tenants.placing("one", "+4930@gateway.test", "600").await.expect("good");
+        assert_eq!((placing.to.as_str(), &*placing.domain), ("+4930@gateway.test", "one.test"));
+        let placing = tenants.placing("rest", "eve@else.test", "600").await.expect("good");
+        assert_eq!((placing.to.as_str(), &*placing.domain), ("eve@else.test", "else.test"));
+        for (name, to, extension, field) in [
+            ("one", "bob", "601", "extension"),
+            ("one", "b ob", "600", "to"),
+            ("one", "bob@x;y", "600", "to"),
+            ("rest", "eve", "600", "to"),
+            // That domain is another tenant's.
+            ("rest", "eve@one.test", "600", "extension"),
+        ] {
+            match tenants.placing(name, to, extension).await {
+                Err(TenantError::Invalid(refusal)) => assert_eq!(refusal.field, field, "{to} {extension}"),
+                other => panic!("{to} {extension}: {other:?}"),
+            }
+        }
+        assert!(matches!(tenants.placing("two", "bob", "600").await, Err(TenantError::Unknown)));
+    }
 
     fn tenant(name: &str, domain: &str, app: &str) -> TenantSettings {
         let text =

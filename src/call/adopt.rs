@@ -4,7 +4,7 @@
 //! goes on from what it saved, or from its start. A call that the node no longer has is over. Then, when it is known what
 //! the callers' saved states claim, objects of ours that nobody owns or claims are removed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,21 +39,24 @@ type Claim = oneshot::Receiver<Vec<String>>;
 pub(super) fn take_over(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: &Arc<Site>, resync: &Resync) {
     // Before any call is found: what comes of it must not run ahead of the sweep.
     let sweeping = site.sweep();
-    let there: HashSet<&str> = resync.channels.iter().map(|channel| channel.id.as_str()).collect();
+    let there: HashMap<&str, &Channel> = resync.channels.iter().map(|channel| (channel.id.as_str(), channel)).collect();
     for core in site.calls() {
-        if !there.contains(core.channel.as_ref()) {
-            core.end_with(End::Gone);
+        match there.get(core.channel.as_ref()) {
+            Some(channel) => core.heard(|rung| rung.is_in(&channel.state)),
+            None => {
+                core.end_with(End::Gone);
+            }
         }
     }
     for (id, leg) in site.legs() {
-        match (there.contains(id.as_str()), leg.phase()) {
+        match (there.contains_key(id.as_str()), leg.phase()) {
             (true, LegPhase::New) => leg.is_now(LegPhase::Entered),
             (false, LegPhase::Entered) => leg.is_now(LegPhase::Gone),
             _ => {}
         }
     }
     for leg in site.outgoing() {
-        match resync.channels.iter().find(|channel| channel.id == leg.id) {
+        match there.get(leg.id.as_str()) {
             Some(channel) => {
                 leg.entered(channel);
                 leg.is_in(&channel.state);
@@ -83,11 +86,12 @@ pub(super) fn take_over(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, site: 
             claims.extend(adopt(shared, handler, site, channel, &mut lost));
         }
     }
+    let legs = lost.part(strays.iter().map(|channel| channel.id.as_str()));
     lost.over(shared);
     let ours = |id: &String| Kind::of(id).is_some() && !site.has(id);
     let bridges: Vec<String> = resync.bridges.iter().map(|bridge| bridge.id.clone()).filter(ours).collect();
     if !strays.is_empty() || !bridges.is_empty() {
-        shared.spawn(sweep(Arc::clone(shared), sweeping, strays, bridges, claims));
+        shared.spawn(sweep(Arc::clone(shared), sweeping, (strays, legs), bridges, claims));
     }
 }
 
@@ -143,7 +147,12 @@ async fn resume(handler: Arc<dyn Handler>, mut call: Call, claim: oneshot::Sende
 }
 
 /// Serves a channel that was dialled as a leg and became a call of its own, and says what it claims; nothing if it is none.
-async fn adopt_leg(shared: &Arc<Shared>, site: &Arc<Site>, channel: &Channel) -> Result<Option<Vec<String>>, AriError> {
+async fn adopt_leg(
+    shared: &Arc<Shared>,
+    site: &Arc<Site>,
+    channel: &Channel,
+    lost: &mut Found,
+) -> Result<Option<Vec<String>>, AriError> {
     let saved = match site.link().ari.channels().variable(&channel.id, saved::VARIABLE).await {
         Ok(variable) => Saved::decode(&variable.value),
         Err(error) if error.is_gone() || error.is_no_such_variable() => None,
@@ -153,10 +162,12 @@ async fn adopt_leg(shared: &Arc<Shared>, site: &Arc<Site>, channel: &Channel) ->
         return Ok(None);
     };
     let claims = saved.claims();
-    let origin = onward.origin(&channel.id, &channel.caller.number, channel.protocol_id.as_deref());
+    let caller = saved.past.as_ref().and_then(|past| past.caller.as_deref()).unwrap_or(&channel.caller.number);
+    let origin = onward.origin(&channel.id, caller, channel.protocol_id.as_deref());
     let (core, digits) = Core::new(shared, site, origin, true);
     if site.register_call(&core) {
         core.answered();
+        lost.call(&core);
         shared.calls.insert(Arc::clone(&core.id), Arc::clone(&core));
         shared.metrics.adopted.inc();
         core.step(Step::Adopted);
@@ -179,30 +190,39 @@ async fn remove_stray(site: &Arc<Site>, id: &str) {
 }
 
 /// Removes what nobody owns or claims. If a claim could not be read, nothing is removed: the next take-over tries again.
-async fn sweep(shared: Arc<Shared>, sweeping: Sweep, strays: Vec<Channel>, bridges: Vec<String>, claims: Vec<Claim>) {
+/// `strays` come with what is known of those that were calls before their node was lost.
+async fn sweep(
+    shared: Arc<Shared>,
+    sweeping: Sweep,
+    (strays, mut lost): (Vec<Channel>, Found),
+    bridges: Vec<String>,
+    claims: Vec<Claim>,
+) {
     let site = sweeping.site();
     let mut claimed = HashSet::new();
     for claim in claims {
         let Ok(objects) = claim.await else {
             tracing::warn!(node = %site.name, "what calls own could not be read: nothing is removed");
-            return;
+            return shared.lost.put_back(&site.name, lost);
         };
         claimed.extend(objects);
     }
+    // First those that are calls of their own: they may claim others, and the node lists them in any order.
     let mut unowned = Vec::new();
     for channel in &strays {
         if claimed.contains(&channel.id) || site.has(&channel.id) || !site.link().commands_allowed() {
             continue;
         }
-        match adopt_leg(&shared, site, channel).await {
+        match adopt_leg(&shared, site, channel, &mut lost).await {
             Ok(Some(claims)) => claimed.extend(claims),
             Ok(None) => unowned.push(&channel.id),
             Err(error) => {
                 tracing::warn!(node = %site.name, %error, "what a leg is could not be read: nothing is removed");
-                return;
+                return shared.lost.put_back(&site.name, lost);
             }
         }
     }
+    lost.over(&shared);
     let free = |id: &String| !claimed.contains(id) && !site.has(id) && site.link().commands_allowed();
     let unowned: Vec<&String> = unowned.into_iter().filter(|id| free(id)).collect();
     shared.metrics.orphans.inc_by(unowned.len() as u64);

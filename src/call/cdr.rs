@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep};
 use super::cause::Cause;
 use super::core::{Core, lock};
 use super::handle::Call;
+use super::ids::Kind;
 use super::runtime::Shared;
 use super::site::Site;
 use super::view::{End, unix_ms};
@@ -31,6 +32,8 @@ use crate::pool::{CallId, NodeName};
 const QUALITY: &str = "RTPAUDIOQOS";
 /// For how long the node's last events of a call are awaited once it was hung up.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
+/// 487 Request Terminated: whoever called gave up.
+const TERMINATED: u16 = 487;
 /// Notes that one call may have.
 const NOTES_LIMIT: usize = 16;
 /// Longest note, in bytes.
@@ -49,6 +52,12 @@ pub(super) struct Past {
     apps: Vec<Arc<str>>,
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     notes: serde_json::Map<String, Value>,
+    /// Whether kamari placed it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    placed: bool,
+    /// Who the caller is, of a channel that kamari made: the node knows him by no number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) caller: Option<Arc<str>>,
 }
 
 /// What is gathered for the record, beside what the call knows of itself.
@@ -87,6 +96,7 @@ impl Core {
     pub(super) fn past(&self) -> Past {
         let mut past = self.gathered().past.clone();
         past.answered_ms = self.answered_ms();
+        past.caller = Kind::of(&self.channel).map(|_| Arc::clone(&self.caller));
         if past.ids.len() < LIST_LIMIT {
             past.ids.push(Arc::clone(&self.id));
         }
@@ -100,6 +110,16 @@ impl Core {
         if apps.len() < LIST_LIMIT && !same {
             apps.push(app.into());
         }
+    }
+
+    /// kamari places this call.
+    pub(super) fn gather_placed(&self) {
+        self.gathered().past.placed = true;
+    }
+
+    /// Whether kamari placed this call.
+    pub(super) fn is_placed(&self) -> bool {
+        self.gathered().past.placed
     }
 
     /// The call is over.
@@ -120,6 +140,18 @@ impl Core {
         if name == QUALITY {
             let media = Media::parse(value);
             self.gathered().media = media;
+        }
+    }
+
+    /// The response to the INVITE of a call that ended so before it was answered.
+    fn final_response(&self, end: &End) -> Option<u16> {
+        match (end, self.rings()) {
+            (End::Gone | End::NodeLost { .. } | End::Released, _) => None,
+            (End::Caller, _) => Some(TERMINATED),
+            (_, None) => Some(end.cause().sip()),
+            // Of a call that kamari placed: what the far end said, unless kamari gave up.
+            (End::Refused { .. }, Some(rung)) if !rung.is_stopped() => rung.progress().gone?.status,
+            (_, Some(_)) => Some(TERMINATED),
         }
     }
 
@@ -156,20 +188,12 @@ impl Core {
                 _ => None,
             },
             cause,
-            sip: answered_ms.map(|_| 200).or_else(|| final_response(end)),
+            sip: answered_ms.map(|_| 200).or_else(|| self.final_response(end)),
             media: gathered.media,
             adopted: self.adopted,
+            placed: past.placed,
             notes: past.notes.clone(),
         }
-    }
-}
-
-/// The response to the INVITE of a call that ended so before it was answered.
-fn final_response(end: &End) -> Option<u16> {
-    match end {
-        End::Caller => Some(487),
-        End::Gone | End::NodeLost { .. } | End::Released => None,
-        _ => Some(end.cause().sip()),
     }
 }
 
@@ -249,6 +273,13 @@ impl Lost {
         Found(lock(&self.0).remove(node).unwrap_or_default())
     }
 
+    /// It could not be found out what became of these: they are looked for when the node is back the next time.
+    pub(super) fn put_back(&self, node: &NodeName, found: Found) {
+        if !found.0.is_empty() {
+            lock(&self.0).entry(node.clone()).or_default().extend(found.0);
+        }
+    }
+
     /// The records of those that were lost so long ago. They are remembered, so that none is written again.
     fn overdue(&self, node: &NodeName, wait: Duration) -> Vec<Cdr> {
         let mut nodes = lock(&self.0);
@@ -268,6 +299,11 @@ impl Found {
             core.recorded.store(call.cdr.is_none(), Ordering::Release);
             core.continues(call.past);
         }
+    }
+
+    /// Those of these channels, to be found by somebody else.
+    pub(super) fn part<'a>(&mut self, channels: impl Iterator<Item = &'a str>) -> Self {
+        Self(channels.filter_map(|channel| self.0.remove_entry(channel)).collect())
     }
 
     /// The node has the others no longer.

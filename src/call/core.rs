@@ -24,7 +24,7 @@ use tracing::Instrument;
 use super::bridges::State;
 use super::cause::Cause;
 use super::cdr::Gathered;
-use super::dial::Talking;
+use super::dial::{Outgoing, Talking};
 use super::error::CallError;
 use super::ids::Kind;
 use super::line::Line;
@@ -49,6 +49,8 @@ pub(super) struct Core {
     pub(super) caller: Arc<str>,
     pub(super) caller_name: Arc<str>,
     pub(super) line: Line,
+    /// Of a call that kamari placed: how its ringing stands.
+    pub(super) rung: OnceLock<Arc<Outgoing>>,
     /// Whom the caller talks with.
     pub(super) talking: Mutex<Option<Arc<Talking>>>,
     pub(super) domain: OnceLock<Arc<str>>,
@@ -122,6 +124,7 @@ impl Core {
             caller: origin.caller,
             caller_name: origin.caller_name,
             line: Line::default(),
+            rung: OnceLock::new(),
             talking: Mutex::default(),
             extension: origin.extension,
             domain: origin.domain.map(OnceLock::from).unwrap_or_default(),
@@ -166,6 +169,34 @@ impl Core {
         self.channel_gone.store(true, Ordering::Release);
         self.end_with(End::Caller);
         self.left.cancel();
+    }
+
+    /// Of a call that kamari placed and that nobody has answered: how its ringing stands.
+    pub(super) fn rings(&self) -> Option<&Arc<Outgoing>> {
+        self.rung.get().filter(|_| !self.is_answered())
+    }
+
+    /// Something is heard of the ringing of a call that kamari placed.
+    pub(super) fn heard(&self, tell: impl FnOnce(&Outgoing)) {
+        if let Some(rung) = self.rings() {
+            tell(rung);
+            if rung.progress().answered {
+                self.answered();
+            }
+        }
+    }
+
+    /// The channel is gone for good. `cause` is Q.850, `status` a SIP response, where the node says them.
+    pub(super) fn destroyed(&self, cause: Option<i64>, status: Option<i64>) {
+        match self.rings() {
+            // Why it was not answered becomes the call's end.
+            Some(rung) => {
+                self.channel_gone.store(true, Ordering::Release);
+                rung.is_gone(cause, status);
+                self.left.cancel();
+            }
+            None => self.channel_left(),
+        }
     }
 
     /// The caller pressed a key. Beyond what the app may leave unread, keys are dropped and counted.
@@ -292,7 +323,7 @@ impl Core {
     }
 
     pub(super) fn view(&self) -> CallView {
-        let end = self.end();
+        let (end, placed) = (self.end(), self.is_placed());
         let record = lock(&self.record);
         let state = match (&end, record.answered_ms) {
             (Some(_), _) => CallState::Ending,
@@ -310,6 +341,7 @@ impl Core {
             app: record.app.map(|(app, _)| app),
             state,
             adopted: self.adopted,
+            placed,
             started_ms: unix_ms(self.started_at),
             answered_ms: record.answered_ms,
             end,

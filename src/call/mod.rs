@@ -14,6 +14,7 @@
 //!   the call made (`handler`).
 //! - What must survive kamari is kept in a channel variable (`saved`); calls that are found on a node without a task get
 //!   one (`adopt`), and objects of ours that nobody owns are removed, then and now and then (`janitor`).
+//! - A call that kamari places is one whose caller it rings first (`place`).
 //! - What is left of a call is one record (`cdr`), whoever sees its end.
 //! - Whom a call dials is a leg with a task of its own, which hangs it up whatever happens (`dial`). A leg whose caller has
 //!   transferred it becomes a call of its own (`onward`).
@@ -39,6 +40,7 @@ mod janitor;
 mod line;
 mod onward;
 mod origin;
+mod place;
 mod playback;
 mod recording;
 mod room;
@@ -57,6 +59,7 @@ pub use hand_on::HOP_LIMIT;
 pub use handle::Call;
 pub use handler::Handler;
 pub use ids::Kind;
+pub use place::PlaceRequest;
 pub use playback::Playback;
 pub use recording::{RecordRequest, Recorded, TerminateOn};
 pub use room::{Joined, MemberView, OrderError, Out, Role, RoomKey, RoomOrder, RoomSettings, RoomView, Seat, Who};

@@ -85,7 +85,7 @@ impl std::fmt::Debug for Serves {
 /// The Stasis runtime: all calls of all nodes. Cheap to clone.
 #[derive(Clone)]
 pub struct Runtime {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     handler: Arc<dyn Handler>,
     sites: Arc<DashMap<NodeName, Arc<Site>>>,
 }
@@ -256,6 +256,8 @@ impl Runtime {
 
     fn left(site: &Site, channel: &str) {
         match site.target(channel) {
+            // What is still to come tells why it was not answered.
+            Some(Target::Call(core)) if core.rings().is_some() => {}
             Some(Target::Call(core)) => core.channel_left(),
             Some(Target::Leg(leg)) => leg.is_now(LegPhase::Gone),
             _ => {}
@@ -268,13 +270,14 @@ impl Runtime {
             EventKind::StasisEnd(event) => Self::left(site, &event.channel.id),
             EventKind::ChannelDestroyed(event) => match site.target(&event.channel.id) {
                 Some(Target::Outgoing(leg)) => leg.is_gone(Some(event.cause), event.tech_cause),
+                Some(Target::Call(core)) => core.destroyed(Some(event.cause), event.tech_cause),
                 _ => Self::left(site, &event.channel.id),
             },
-            EventKind::Dial(event) => {
-                if let Some(Target::Outgoing(leg)) = site.target(&event.peer.id) {
-                    leg.dial_status(&event.dialstatus);
-                }
-            }
+            EventKind::Dial(event) => match site.target(&event.peer.id) {
+                Some(Target::Outgoing(leg)) => leg.dial_status(&event.dialstatus),
+                Some(Target::Call(core)) => core.heard(|rung| rung.dial_status(&event.dialstatus)),
+                _ => {}
+            },
             EventKind::ChannelHangupRequest(event) => {
                 if let Some(core) = site.call(&event.channel.id) {
                     core.gather_cause(event.cause, event.soft);
@@ -292,7 +295,10 @@ impl Runtime {
                 }
             }
             EventKind::ChannelStateChange(event) => match site.target(&event.channel.id) {
-                Some(Target::Call(core)) if event.channel.state == ChannelState::Up => core.answered(),
+                Some(Target::Call(core)) if event.channel.state == ChannelState::Up => {
+                    core.heard(|rung| rung.is_in(&event.channel.state));
+                    core.answered();
+                }
                 Some(Target::Outgoing(leg)) => leg.is_in(&event.channel.state),
                 _ => {}
             },

@@ -257,6 +257,11 @@ impl Site {
         self.objects.len()
     }
 
+    /// Whether the node's events no longer arrive: a call that is registered from now on has to be told.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.is_cancelled()
+    }
+
     /// Completes when the node's events no longer arrive.
     pub(super) async fn closed(&self) {
         self.closed.cancelled().await;

@@ -33,7 +33,7 @@ pub enum End {
         /// With this cause.
         cause: Cause,
     },
-    /// The app refused the call before it was answered.
+    /// The app refused the call before it was answered, or whom kamari rang did.
     Refused {
         /// With this cause.
         cause: Cause,
@@ -200,6 +200,8 @@ pub struct CallView {
     pub state: CallState,
     /// Whether it was found alive rather than seen to arrive.
     pub adopted: bool,
+    /// Whether kamari placed it: then the caller is whom it rang.
+    pub placed: bool,
     /// When it came to this process, in milliseconds of Unix time.
     pub started_ms: u64,
     /// When it was answered, in milliseconds of Unix time.

@@ -42,7 +42,7 @@ pub struct Cdr {
     pub setup_ms: Option<u64>,
     /// Milliseconds from `answered_at` to `ended_at`; 0 if it was not answered.
     pub talk_ms: u64,
-    /// Who or what ended it: `caller`, `app`, `refused` (the app, before an answer), `operator`, `deadline`, `failed` (the
+    /// Who or what ended it: `caller`, `app`, `refused` (the app, or whom kamari rang, before an answer), `operator`, `deadline`, `failed` (the
     /// app failed), `node_lost`, `gone` (the node no longer knew the channel, and no event had said why).
     pub ended_by: &'static str,
     /// What went wrong, in words, where something did.
@@ -50,12 +50,15 @@ pub struct Cdr {
     pub reason: Option<Arc<str>>,
     /// The Q.850 cause of the end; null where nobody said one.
     pub cause: Option<u8>,
-    /// The final SIP response to the caller's INVITE: 200 if it was answered, 487 if he gave up; null where it is not known.
+    /// The final SIP response to the caller's INVITE, or to that of a call that was placed: 200 if it was answered, 487 if he gave up; null where it is not known.
     pub sip: Option<u16>,
     /// What the node measured of the caller's audio, read at the end of the call; null if it had none, or was lost.
     pub media: Option<Media>,
     /// Whether the call was found alive on its node, after a restart of kamari or a lost socket.
     pub adopted: bool,
+    /// Whether kamari placed it (`POST /v1/calls`): then `caller` is whom it rang, and `extension` what serves him since he
+    /// answered.
+    pub placed: bool,
     /// What the apps noted of the call, by name.
     #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
     pub notes: serde_json::Map<String, serde_json::Value>,
@@ -150,6 +153,7 @@ pub(super) fn example(id: &str) -> Cdr {
             "ssrc=1;themssrc=2;lp=3;rxjitter=0.000125;rxcount=3000;txjitter=0.002;txcount=2999;rlp=0;rtt=0.0305",
         ),
         adopted: false,
+        placed: false,
         notes: serde_json::Map::new(),
     }
 }

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::client::ApiAddress;
 use super::{Failure, clock, print, print_json, table};
-use crate::api::{CallDetail, CallView};
+use crate::api::{CallDetail, CallView, NewCallView};
 
-/// List, show and hang up calls of a running kamari.
+/// List, show, place and hang up calls of a running kamari.
 #[derive(Debug, Args)]
 pub(super) struct Calls {
     #[command(flatten)]
@@ -34,6 +34,25 @@ enum Action {
         /// The call's id, as listed
         id: String,
     },
+    /// Ring somebody, and let a number of his tenant serve him once he answers
+    Place {
+        /// Whose call it is
+        #[arg(long)]
+        tenant: String,
+        /// The number that he sees calling; EXTENSION when absent
+        #[arg(long, value_name = "NUMBER")]
+        from: Option<String>,
+        /// The name that he sees calling
+        #[arg(long, value_name = "NAME")]
+        from_name: Option<String>,
+        /// How long he may ring, in seconds, 1 to 600; 30 when absent
+        #[arg(long, value_name = "SECONDS")]
+        ring_s: Option<u64>,
+        /// Who is rung: a user or a number, or either with @domain
+        to: String,
+        /// The tenant's number that serves him
+        extension: String,
+    },
     /// End a call
     Hangup {
         /// The call's id, as listed
@@ -53,6 +72,22 @@ impl Calls {
             Action::Show { id } => {
                 let call: CallDetail = client.get(&["v1", "calls", id]).await?;
                 if self.json { print_json(&call) } else { print(&details(&call)) }
+            }
+            Action::Place { tenant, from, from_name, ring_s, to, extension } => {
+                let wanted = NewCallView {
+                    tenant: tenant.clone(),
+                    to: to.clone(),
+                    extension: extension.clone(),
+                    from: from.clone(),
+                    from_name: from_name.clone(),
+                    ring_s: *ring_s,
+                };
+                let call: CallView = client.send(Method::POST, &["v1", "calls"], Some(&wanted)).await?;
+                if self.json {
+                    print_json(&call)
+                } else {
+                    print(&format!("{} rings {} from {}", call.id, table::plain(to), call.node))
+                }
             }
             Action::Hangup { id } => {
                 client.call(Method::DELETE, &["v1", "calls", id], None::<&()>).await?;

@@ -37,7 +37,7 @@ pub use lifecycle::{Availability, Change, Lifecycle};
 pub use link::{APPLICATION, NodeLink, NodeListener, OWN_PREFIX, PROBE_PREFIX, Resync};
 pub(crate) use name::is_host;
 pub use name::{CallId, NodeName, SipUri};
-pub use routing::{Answer, Routed, Routing, StandaloneNotes};
+pub use routing::{Answer, NoPlace, Place, Routed, Routing, StandaloneNotes};
 pub use settings::Settings;
 pub use snapshot::{Snapshot, Target};
 pub use spec::{NodePatch, NodeSpec, RawNode};

@@ -68,6 +68,38 @@ impl Routed {
     }
 }
 
+/// Nodes for a call that kamari itself places, best first: at least one. A place is taken on the first until this is dropped;
+/// by then the node counts the call, or there is none.
+#[derive(Debug)]
+pub struct Place {
+    routing: Arc<Routing>,
+    slot: Slot,
+    nodes: Vec<NodeName>,
+}
+
+impl Place {
+    /// The nodes, best first.
+    pub fn nodes(&self) -> &[NodeName] {
+        &self.nodes
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.routing.give_back(Some(self.slot));
+    }
+}
+
+/// Why no node takes a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct NoPlace {
+    /// Why, in a few words.
+    pub why: &'static str,
+    /// Seconds after which trying again makes sense.
+    pub retry_after_s: u32,
+}
+
 /// The notes of a routing without a registry.
 #[derive(Debug)]
 pub struct StandaloneNotes(mpsc::UnboundedReceiver<Note>);
@@ -154,6 +186,18 @@ impl Routing {
                 table_full()
             }
         }
+    }
+
+    /// Takes a place for a call that kamari itself places, by the same choice as for a lookup.
+    pub fn take(self: &Arc<Self>, rng: &mut impl Rng) -> Result<Place, NoPlace> {
+        let snapshot = self.snapshot.load();
+        let ranked = match balance::place(&snapshot.scores, &self.table, self.epoch.elapsed(), rng) {
+            Placement::Routed(ranked) => ranked,
+            Placement::Refused { why, retry_after_s } => return Err(NoPlace { why: why.as_str(), retry_after_s }),
+        };
+        let Some(slot) = ranked.first() else { return Err(NoPlace { why: "no node", retry_after_s: 1 }) };
+        let nodes = ranked.as_slice().iter().filter_map(|slot| snapshot.target(*slot));
+        Ok(Place { routing: Arc::clone(self), slot, nodes: nodes.map(|target| target.name.clone()).collect() })
     }
 
     /// Kamailio's report that `node` failed the call with a SIP `code`. If the call had not arrived there, its promise

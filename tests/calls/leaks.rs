@@ -4,12 +4,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kamari::call::{CallEvent, CallSettings, End, Step};
+use kamari::call::{CallEvent, CallSettings, End, PlaceRequest, Runtime, Step};
 use kamari::media::Recordings;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::broadcast;
 
+use crate::placing::{node_name, request};
 use crate::support::fake_node::{FakeNode, IncomingCall, Lie};
 use crate::world::{TENANTS, World, call_at, until, within};
 
@@ -111,14 +112,21 @@ async fn nothing_left(world: &World, nodes: &[FakeNode], store: &Recordings) {
     assert!(drafts.is_empty(), "drafts that nobody accepts any more: {drafts:?}");
 }
 
-/// One caller: calls, maybe presses keys, and hangs up when he feels like it. Says whether the node took his call.
-async fn caller(node: FakeNode, seed: u64) -> bool {
+/// One caller, or one who is rung: maybe presses keys, and hangs up when he feels like it. Says whether there was a call.
+async fn caller(runtime: Runtime, (at, node): (usize, FakeNode), seed: u64) -> bool {
     let mut rng = StdRng::seed_from_u64(seed);
     let (exten, domain) = number(&mut rng);
     // Nobody listens for a moment after a socket was cut: a real node holds the caller and tries again.
     within("somebody listens", node.listener("EVERYTHING")).await;
     let call = IncomingCall { domain: domain.to_owned(), ..IncomingCall::to(exten, &format!("{seed}@leaks")) };
-    let Ok(channel) = node.call(&call) else { return false };
+    let channel = if rng.random_bool(0.1) {
+        let request = PlaceRequest { domain: domain.into(), ..request("ann@example.test", exten) };
+        let Ok(call) = runtime.place(&node_name(at), &request).await else { return false };
+        call.channel.to_string()
+    } else {
+        let Ok(channel) = node.call(&call) else { return false };
+        channel
+    };
     for _ in 0..rng.random_range(0..8) {
         tokio::time::sleep(Duration::from_millis(rng.random_range(0..20))).await;
         node.far_end_presses(&channel, ['1', '1', '1', '1', '#', '2', '3', '0'][rng.random_range(0..8)]);
@@ -176,7 +184,8 @@ async fn run(plan: Plan) {
         if callers.len() >= AT_ONCE {
             taken += u64::from(callers.join_next().await.expect("callers").expect("no caller fails"));
         }
-        callers.spawn(caller(nodes[number % nodes.len()].clone(), plan.seed + number as u64));
+        let at = number % nodes.len();
+        callers.spawn(caller(world.runtime.clone(), (at, nodes[at].clone()), plan.seed + number as u64));
     }
     while let Some(done) = callers.join_next().await {
         taken += u64::from(done.expect("no caller fails"));

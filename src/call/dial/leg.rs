@@ -23,13 +23,16 @@ use super::super::line::Line;
 use super::super::site::{Site, Target};
 use super::connect::Pair;
 use super::request::{Address, CallerId};
-use crate::ari::AriError;
 use crate::ari::model::{Channel, ChannelState};
 use crate::ari::rest::channels::{Create, Dial};
 use crate::ari::wire::Extra;
+use crate::ari::{AriClient, AriError};
+use crate::pool::NodeLink;
 
 /// The endpoint by which nodes reach Kamailio.
 const ENDPOINT: &str = "PJSIP/kamailio";
+/// What a call is offered that kamari places by itself: wide band first, then what every node has.
+const FORMATS: &str = "g722,alaw,ulaw";
 /// How long a created channel may take to enter the application.
 const ENTER_WAIT: Duration = Duration::from_secs(5);
 /// By how much the node's own limit for ringing is longer than the call's: it counts only when kamari is away.
@@ -77,7 +80,7 @@ pub(in crate::call) struct Outgoing {
 }
 
 impl Outgoing {
-    fn new(id: String, changed: Arc<Notify>) -> Arc<Self> {
+    pub(in crate::call) fn new(id: String, changed: Arc<Notify>) -> Arc<Self> {
         Arc::new(Self {
             id,
             line: Line::default(),
@@ -141,6 +144,14 @@ impl Outgoing {
         *self.progress.borrow()
     }
 
+    /// Completes when the leg is answered or gone.
+    pub(in crate::call) async fn settled(&self) -> Progress {
+        let mut progress = self.progress.subscribe();
+        let settled = progress.wait_for(|progress| progress.answered || progress.gone.is_some()).await;
+        // The sender is `self`, so waiting cannot fail.
+        settled.map_or_else(|_| self.progress(), |progress| *progress)
+    }
+
     /// Completes when the leg is gone.
     pub(in crate::call) async fn over(&self) -> Farewell {
         let mut progress = self.progress.subscribe();
@@ -153,6 +164,11 @@ impl Outgoing {
     pub(in crate::call) fn stop(&self, cause: Cause) {
         let _ = self.stop_cause.set(cause);
         self.stop.cancel();
+    }
+
+    /// Whether the far end was given up.
+    pub(in crate::call) fn is_stopped(&self) -> bool {
+        self.stop_cause.get().is_some()
     }
 
     /// The channel is another call's from now on.
@@ -174,12 +190,12 @@ pub struct DialledLeg {
 }
 
 /// How one leg is dialled.
-pub(super) struct Plan {
-    pub(super) to: Address,
-    pub(super) caller_id: CallerId,
+pub(in crate::call) struct Plan {
+    pub(in crate::call) to: Address,
+    pub(in crate::call) caller_id: CallerId,
     /// The domain of the caller's address, if there is one.
-    pub(super) from_domain: Option<Arc<str>>,
-    pub(super) ring_timeout: Duration,
+    pub(in crate::call) from_domain: Option<Arc<str>>,
+    pub(in crate::call) ring_timeout: Duration,
 }
 
 impl DialledLeg {
@@ -263,26 +279,12 @@ async fn dial(core: &Core, out: &Outgoing, plan: &Plan) -> Result<(), AriError> 
     if core.end().is_some() || !link.commands_allowed() {
         return Ok(());
     }
-    let create = Create {
-        endpoint: format!("{ENDPOINT}/sip:{}", plan.to),
-        app: link.ari.target().app().to_owned(),
-        channel_id: Some(out.id.clone()),
-        // The caller's formats are offered first: nothing is transcoded if the called one has them.
-        originator: Some(core.channel.as_ref().to_owned()),
-        variables: variables(plan),
-        ..Create::default()
-    };
-    link.ari.channels().create(&create).await?;
-    let entered = async {
-        let mut progress = out.progress.subscribe();
-        // The sender is `out`, so the wait cannot fail.
-        let _ = progress.wait_for(|progress| progress.entered || progress.gone.is_some()).await;
-    };
+    create(&link, &out.id, plan, Some(&core.channel)).await?;
     tokio::select! {
         biased;
         () = out.stop.cancelled() => return Ok(()),
         _ = core.over() => return Ok(()),
-        entered = timeout(ENTER_WAIT, entered) => if entered.is_err() {
+        entered = enters(out) => if !entered {
             tracing::warn!(node = %core.site.name, leg = out.id, "a leg did not enter the application in time");
             out.stop(Cause::NORMAL);
             return Ok(());
@@ -291,10 +293,41 @@ async fn dial(core: &Core, out: &Outgoing, plan: &Plan) -> Result<(), AriError> 
     if out.progress().gone.is_some() {
         return Ok(());
     }
-    let limit = (plan.ring_timeout + NODE_MARGIN).as_secs();
+    ring(&link.ari, &out.id, plan.ring_timeout).await
+}
+
+/// Has a channel made, to be rung later.
+pub(in crate::call) async fn create(
+    link: &NodeLink,
+    id: &str,
+    plan: &Plan,
+    caller: Option<&str>,
+) -> Result<(), AriError> {
+    let create = Create {
+        endpoint: format!("{ENDPOINT}/sip:{}", plan.to),
+        app: link.ari.target().app().to_owned(),
+        channel_id: Some(id.to_owned()),
+        // The caller's formats are offered first: nothing is transcoded if the called one has them.
+        originator: caller.map(str::to_owned),
+        formats: caller.is_none().then(|| FORMATS.to_owned()),
+        variables: variables(plan),
+        ..Create::default()
+    };
+    link.ari.channels().create(&create).await.map(|_| ())
+}
+
+/// Waits until a channel that was made is in the application, or gone; false if neither comes in time.
+pub(in crate::call) async fn enters(out: &Outgoing) -> bool {
+    let mut progress = out.progress.subscribe();
+    let entered = progress.wait_for(|progress| progress.entered || progress.gone.is_some());
+    timeout(ENTER_WAIT, entered).await.is_ok()
+}
+
+/// Rings the far end. That it refuses so fast that the channel is gone is no error.
+pub(in crate::call) async fn ring(ari: &AriClient, id: &str, ring_timeout: Duration) -> Result<(), AriError> {
+    let limit = (ring_timeout + NODE_MARGIN).as_secs();
     let dial = Dial { timeout: u32::try_from(limit).ok(), ..Dial::default() };
-    match link.ari.channels().dial(&out.id, &dial).await {
-        // It was refused so fast that it is gone.
+    match ari.channels().dial(id, &dial).await {
         Err(error) if error.is_gone() || error.is_not_in_stasis() => Ok(()),
         other => other,
     }

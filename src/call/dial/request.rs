@@ -50,7 +50,7 @@ fn is_user(user: &str) -> bool {
 }
 
 /// Whether it is a host name or an IPv4 address, with a port if need be.
-pub(super) fn is_domain(domain: &str) -> bool {
+pub(in crate::call) fn is_domain(domain: &str) -> bool {
     let (host, port) = domain.split_once(':').map_or((domain, None), |(host, port)| (host, Some(port)));
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
     let begins = host.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());

@@ -46,7 +46,12 @@ fn silent<'a>(shared: &'a Shared, channels: &[String]) -> Option<MutexGuard<'a, 
 }
 
 pub(crate) async fn list(Extract(shared): Node) -> Reply {
-    ok(shared.lock().channels.values().map(Channel::json).collect())
+    let state = shared.lock();
+    let mut channels: Vec<Value> = state.channels.values().map(Channel::json).collect();
+    if state.behaviour.backwards {
+        channels.reverse();
+    }
+    ok(channels.into())
 }
 
 pub(crate) async fn get(Extract(shared): Node, Path(id): Path<String>) -> Reply {
@@ -153,7 +158,7 @@ fn add(shared: &Shared, id: Option<String>, params: &Params, app: &str) -> Resul
     }
     let mut channel = Channel::new(&id, &format!("{endpoint}-{:08x}", state.next()));
     if technology == "PJSIP" {
-        channel.protocol_id = format!("fake-{}", state.next());
+        channel.protocol_id = format!("{}@fake", uuid::Uuid::new_v4());
     }
     channel.endpoint = endpoint;
     channel.subscriber = Some(app.to_owned());

@@ -54,6 +54,8 @@ pub struct Behaviour {
     pub rtp_statistics_events: bool,
     /// `maxcalls`: beyond it a call is not taken.
     pub max_calls: usize,
+    /// Lists channels backwards: a real node lists them in any order.
+    pub backwards: bool,
 }
 
 impl Default for Behaviour {
@@ -65,6 +67,7 @@ impl Default for Behaviour {
             ring: Duration::from_millis(5),
             rtp_statistics_events: false,
             max_calls: usize::MAX,
+            backwards: false,
         }
     }
 }
