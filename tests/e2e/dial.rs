@@ -15,6 +15,8 @@ const A_MOMENT: Duration = Duration::from_millis(500);
 const ANN: f64 = 440.0;
 const BOB: f64 = 620.0;
 const EVE: f64 = 880.0;
+/// What a far end of SIPp plays before it refuses.
+const ANNOUNCED: f64 = 1_000.0;
 
 /// Registered phones of user300 (Ann), user301 (Bob) and user302 (Eve), each saying a tone of its own.
 fn phones(stage: &Stage) -> [Phone; 3] {
@@ -136,6 +138,25 @@ fn two_users_talk_hold_and_hang_up() {
     ann.end_call();
     ann.wait_closed();
     eve.wait_closed();
+
+    // What the far end plays before any answer is heard, and the caller is not answered for that; when it then refuses, he
+    // goes on as after ringing.
+    stage.kamailio.add_user("user303@example.test", "secret-of-users");
+    let zoe = || stage.lab.calls("user303").caller("user303", "example.test", "secret-of-users");
+    let registers = zoe().registering();
+    let announces = zoe().from(registers.address()).announcing(Duration::from_secs(6));
+    assert_eq!(registers.run().all_as_planned, Some(true));
+    let announces = announces.start();
+    ann.dial("303");
+    hears(&ann, ANNOUNCED);
+    assert_eq!(calls(&stage)[0]["state"], "ringing");
+    ann.wait_up();
+    no_longer_hears(&ann, ANNOUNCED);
+    wait_until("the announcement of the next number", SOON, || hears_something(&ann));
+    ann.end_call();
+    ann.wait_closed();
+    announces.wait();
+    stage.assert_nothing_left();
 
     // A user whom nobody knows.
     let report = stage.lab.calls("309").caller("user300", "example.test", "secret-of-users").run();

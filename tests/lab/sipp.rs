@@ -22,9 +22,10 @@ enum Scenario {
     Listen,
     /// The caller, before an answer.
     Cancel,
-    /// The far end refuses; `answer` and `refuse` wait for calls.
+    /// The far end refuses; `answer`, `refuse` and `announce` wait for calls.
     Answer,
     Refuse,
+    Announce,
     Register,
 }
 
@@ -37,6 +38,7 @@ impl Scenario {
             Self::Cancel => "cancel",
             Self::Answer => "answer",
             Self::Refuse => "refuse",
+            Self::Announce => "announce",
             Self::Register => "register",
         }
     }
@@ -178,6 +180,19 @@ impl Calls {
     #[must_use]
     pub fn refusing(mut self) -> Self {
         self.scenario = Scenario::Refuse;
+        self
+    }
+
+    /// Instead of calling: plays 1,000 Hz at full level to whoever calls before any answer (183 Session Progress), and refuses
+    /// him with 486 after `time`.
+    #[must_use]
+    pub fn announcing(mut self, time: Duration) -> Self {
+        // One period of G.711's digital milliwatt by A-law, for a second.
+        let tone = [0x34, 0x21, 0x21, 0x34, 0xb4, 0xa1, 0xa1, 0xb4].repeat(1_000);
+        let file = self.script.run_directory().join("milliwatt.alaw");
+        std::fs::write(file, tone).expect("the run directory can be written");
+        self.scenario = Scenario::Announce;
+        self.hold = time;
         self
     }
 
