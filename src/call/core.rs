@@ -2,27 +2,21 @@
 //!
 //! Invariants:
 //! - A call ends once ([`Core::end_with`]); the first reason stays. Every wait of the app then completes with `HungUp`.
-//! - Requests run to their end in tasks of their own, also when whoever waits for them is dropped. So the clean-up, which
-//!   waits for them, never races with a request that would create something behind its back.
-//! - Commands to the caller's channel are sent one after the other.
+//! - The clean-up waits for the call's requests (`command`), so that none creates something behind its back.
 //! - What a call creates is noted here before it is asked for.
 
 use std::any::Any;
 use std::future::Future;
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
 
 use super::bridges::State;
-use super::cause::Cause;
 use super::cdr::Gathered;
 use super::dial::{Outgoing, Talking};
 use super::error::CallError;
@@ -35,7 +29,6 @@ use super::room::Membership;
 use super::runtime::Shared;
 use super::site::{Site, Target};
 use super::view::{CallEvent, CallState, CallView, End, Step, TimedStep, unix_ms};
-use crate::ari::{AriClient, AriError};
 use crate::pool::CallId;
 use crate::telemetry::CallOutcome;
 
@@ -60,12 +53,14 @@ pub(super) struct Core {
     started_at: SystemTime,
     end: watch::Sender<Option<End>>,
     /// The channel has gone or is going: there is nothing to hang up.
-    channel_gone: AtomicBool,
+    pub(super) channel_gone: AtomicBool,
     /// The node said that the channel has left.
     left: CancellationToken,
     digits: mpsc::Sender<char>,
-    order: tokio::sync::Mutex<()>,
-    requests: TaskTracker,
+    /// Commands to the channel take turns.
+    pub(super) order: tokio::sync::Mutex<()>,
+    /// Requests that are under way.
+    pub(super) requests: TaskTracker,
     record: Mutex<Record>,
     owned: Mutex<Owned>,
     state: Mutex<State>,
@@ -318,6 +313,11 @@ impl Core {
         self.left.is_cancelled()
     }
 
+    /// Whether the call lives on without this process, or may: it can be found again.
+    pub(super) fn is_let_go(&self) -> bool {
+        self.end().is_some_and(|end| !end.allows_commands())
+    }
+
     pub(super) fn channel_is_gone(&self) -> bool {
         self.channel_gone.load(Ordering::Acquire)
     }
@@ -385,108 +385,7 @@ impl Core {
         }
     }
 
-    // Asking the node.
-
-    /// Sends a request that runs to its end whatever becomes of the one who waits for it.
-    pub(super) async fn request<T, F>(&self, request: impl FnOnce(AriClient) -> F) -> Result<T, CallError>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, AriError>> + Send + 'static,
-    {
-        if let Some(end) = self.end() {
-            return Err(CallError::HungUp(end));
-        }
-        if !self.site.link().commands_allowed() {
-            self.end_with(End::NodeLost { reason: "another controller took the node's calls over".into() });
-            return Err(CallError::HungUp(self.end().unwrap_or(End::Gone)));
-        }
-        let task = self.requests.spawn(request(self.site.link().ari.clone()).in_current_span());
-        match task.await {
-            Ok(result) => result.map_err(CallError::Ari),
-            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-            Err(_) => Err(CallError::HungUp(End::Released)),
-        }
-    }
-
-    /// Runs something of this call that its clean-up waits for.
-    pub(super) fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-        self.requests.spawn(task)
-    }
-
-    /// Answers the call; nothing happens if it is answered.
-    pub(super) async fn answer(&self) -> Result<(), CallError> {
-        if self.is_answered() {
-            return self.end().map_or(Ok(()), |end| Err(CallError::HungUp(end)));
-        }
-        let channel = Arc::clone(&self.channel);
-        self.command(|ari| async move { ari.channels().answer(&channel).await }).await?;
-        self.answered();
-        Ok(())
-    }
-
-    /// A command to the caller's channel, which a playback or a recording on it would hold up: those are stopped first.
-    pub(super) async fn command<T, F>(&self, command: impl FnOnce(AriClient) -> F) -> Result<T, CallError>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, AriError>> + Send + 'static,
-    {
-        let _turn = self.order.lock().await;
-        self.stop_playbacks().await?;
-        self.stop_recordings().await?;
-        self.request(command).await.map_err(|error| self.understand(error))
-    }
-
-    /// A command to the caller's channel that a playback does not hold up.
-    pub(super) async fn command_while_playing<T, F>(&self, command: impl FnOnce(AriClient) -> F) -> Result<T, CallError>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, AriError>> + Send + 'static,
-    {
-        let _turn = self.order.lock().await;
-        self.request(command).await.map_err(|error| self.understand(error))
-    }
-
-    /// "No such channel" and "not in Stasis" are how a hang-up looks to a command that crosses it.
-    pub(super) fn understand(&self, error: CallError) -> CallError {
-        match error {
-            CallError::Ari(error) if error.is_gone() || error.is_not_in_stasis() => {
-                self.end_with(End::Gone);
-                CallError::HungUp(self.end().unwrap_or(End::Gone))
-            }
-            other => other,
-        }
-    }
-
-    /// Asks the node whether the channel is still there; an error if it is not.
-    pub(super) async fn still_there(&self) -> Result<(), CallError> {
-        let channel = Arc::clone(&self.channel);
-        self.request(|ari| async move { ari.channels().get(&channel).await })
-            .await
-            .map(|_| ())
-            .map_err(|error| self.understand(error))
-    }
-
-    pub(super) async fn stop_playbacks(&self) -> Result<(), CallError> {
-        let playing: Vec<_> = self.owned().playbacks.iter().filter(|one| !one.is_over()).cloned().collect();
-        for playback in playing {
-            self.stop_playback(&playback).await?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn stop_recordings(&self) -> Result<(), CallError> {
-        let running: Vec<_> = self.owned().recordings.iter().filter(|one| !one.is_over()).cloned().collect();
-        for recording in running {
-            let site = Arc::clone(&self.site);
-            self.request(|_| async move { recording.stop(&site).await }).await?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn stop_playback(&self, playback: &Arc<PlaybackCore>) -> Result<(), CallError> {
-        let (playback, site) = (Arc::clone(playback), Arc::clone(&self.site));
-        self.request(|_| async move { playback.stop(&site).await }).await
-    }
+    // What it owns.
 
     /// Notes and registers a playback on the caller's channel; forgets those that are over.
     pub(super) fn own_playback(&self, playback: &Arc<PlaybackCore>) {
@@ -500,32 +399,6 @@ impl Core {
             !over
         });
         owned.playbacks.push(Arc::clone(playback));
-    }
-
-    /// Whether the call lives on without this process, or may: it can be found again.
-    pub(super) fn is_let_go(&self) -> bool {
-        self.end().is_some_and(|end| !end.allows_commands())
-    }
-
-    /// Hangs the channel up with the cause of the call's end, which must be set. Nothing to do is no error.
-    pub(super) async fn delete_channel(&self, cause: Cause) -> Result<(), AriError> {
-        if self.channel_is_gone() || !self.site.link().commands_allowed() {
-            return Ok(());
-        }
-        let link = self.site.link();
-        match link.ari.channels().hangup(&self.channel, Some(cause.number().into())).await {
-            Err(error) if !error.is_gone() && !error.is_not_in_stasis() => Err(error),
-            _ => {
-                self.channel_gone.store(true, Ordering::Release);
-                Ok(())
-            }
-        }
-    }
-
-    /// Waits until no request of this call is under way.
-    pub(super) async fn requests_done(&self) {
-        self.requests.close();
-        self.requests.wait().await;
     }
 }
 

@@ -10,6 +10,7 @@
 //!   digits wait in a bounded queue, and are dropped and counted beyond it. Hearing never waits.
 //! - A call is registered before its task is started, and what it creates before it is asked for; ids are kamari's own
 //!   (`ids`), never used twice.
+//! - Requests to the node run to their end whoever waits for them, commands to a channel in turn (`command`).
 //! - The task runs the [`Handler`], catches its panic, and then, in async code and not in `Drop`, hangs up and removes what
 //!   the call made (`handler`).
 //! - What must survive kamari is kept in a channel variable (`saved`); calls that are found on a node without a task get
@@ -27,6 +28,7 @@ mod adopt;
 mod bridges;
 mod cause;
 mod cdr;
+mod command;
 mod core;
 mod dial;
 mod error;
