@@ -81,16 +81,20 @@ enum End {
     Unwanted,
 }
 
-/// A connection that held so long was a good one: the next failure is a first one.
+/// A connection that held so long was a good one: the next failure is a first one, and what was given up before it opens no more.
 const STEADY: Duration = Duration::from_secs(5);
 
 /// Keeps a socket open by means of `connect` until it is unwanted or replaced.
+///
+/// A node that was frozen finds our attempts of that time in its queue when it goes on, opens each, and with it replaces the
+/// last: that is no other client. So an attempt given up for want of an answer excuses one replacement.
 async fn run<F>(settings: Settings, observer: Arc<dyn Observer>, mut outbox: Outbox, connect: impl Fn() -> F)
 where
     F: Future<Output = Result<Connection, ConnectFailure>>,
 {
     let longest = Duration::from_millis(settings.reconnect_max_ms);
     let mut backoff = Backoff::new(Duration::from_millis(settings.reconnect_min_ms), longest);
+    let mut given_up = 0_u32;
     loop {
         let end = match connect().await {
             Ok(connection) => {
@@ -102,10 +106,21 @@ where
                 observer.socket(false);
                 if opened.elapsed() >= STEADY {
                     backoff.reset();
+                    given_up = 0;
                 }
                 end
             }
-            Err(failure) => End::Failed(failure),
+            Err(failure) => {
+                given_up += u32::from(matches!(failure, ConnectFailure::Timeout(_)));
+                End::Failed(failure)
+            }
+        };
+        let end = match end {
+            End::Replaced if given_up > 0 => {
+                given_up -= 1;
+                End::Failed(ConnectFailure::SocketClosed)
+            }
+            end => end,
         };
         match end {
             End::Failed(reason) => outbox.notice(SocketItem::Down { reason }),
@@ -198,11 +213,14 @@ fn broken(error: &tungstenite::Error) -> ConnectFailure {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
+    use futures_util::{SinkExt, StreamExt};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::mpsc;
     use tokio::time::Instant;
+    use tokio_tungstenite::tungstenite::Message;
     use tokio_tungstenite::tungstenite::protocol::Role;
     use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
@@ -235,6 +253,43 @@ mod tests {
             () = run(settings.clone(), Arc::new(()), Outbox::new(sender, Arc::new(())), dial) => unreachable!("it goes on"),
             unheard = heard => unheard,
         }
+    }
+
+    /// What comes of a socket that was opened after so many attempts were given up, and is replaced on the node as often.
+    async fn replaced(given_up: usize, replacements: usize) -> Vec<SocketItem> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (sender, mut items) = mpsc::channel(64);
+        let (attempts, opened) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let dial = || async {
+            if attempts.fetch_add(1, Ordering::Relaxed) < given_up {
+                return Err(ConnectFailure::Timeout(Duration::from_secs(1)));
+            }
+            let near = connection(&listener).await;
+            let (far, _) = listener.accept().await.unwrap();
+            let mut far = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
+            if opened.fetch_add(1, Ordering::Relaxed) < replacements {
+                let word = r#"{"type":"ApplicationReplaced","timestamp":"2026-11-23T00:00:00.000+0000","application":"kamari"}"#;
+                far.send(Message::Text(word.into())).await.unwrap();
+            }
+            tokio::spawn(async move { while far.next().await.is_some() {} });
+            Ok(near)
+        };
+        let running = run(Settings::default(), Arc::new(()), Outbox::new(sender, Arc::new(())), dial);
+        // In paused time this is over when nothing more happens by itself.
+        let _ = tokio::time::timeout(Duration::from_secs(3), running).await;
+        let mut all = Vec::new();
+        while let Ok(item) = items.try_recv() {
+            all.push(item);
+        }
+        all
+    }
+
+    /// Attempts that a frozen node finds in its queue replace the socket that was opened after them. Nobody else did.
+    #[tokio::test(start_paused = true)]
+    async fn attempts_that_were_given_up_are_no_other_client() {
+        assert_eq!(replaced(2, 2).await.last(), Some(&SocketItem::Up));
+        assert_eq!(replaced(2, 3).await.last(), Some(&SocketItem::Replaced), "one more than were given up");
+        assert_eq!(replaced(0, 1).await.last(), Some(&SocketItem::Replaced));
     }
 
     async fn longest_unheard(settings: &Settings) -> Duration {
