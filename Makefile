@@ -53,7 +53,7 @@ tools: ## What the other targets need from Debian and from cargo
 	tests/tools
 
 .PHONY: selection
-selection: ## Rules of choosing compared: docs/selection-results.md and its plots
+selection: ## Rules of choosing compared: the tables of docs/selection.md and selection-results.md, and their plots
 	$(CARGO) run --release -- simulate document --into docs
 
 .PHONY: docs

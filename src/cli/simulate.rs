@@ -14,6 +14,10 @@ use crate::simulate::{self, Holding, Nodes, Plan, Policy, Question, Row, Scenari
 /// Loads of the plot of blocking against load, over capacity.
 const SWEEP: [f64; 9] = [0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1];
 
+/// What stands around the made part of the documentation's page.
+const BEGIN: &str = "<!-- made by simulation: make selection -->";
+const END: &str = "<!-- end of what is made by simulation -->";
+
 /// Compare routing rules before the same simulated calls, or plan the size of a pool.
 #[derive(Debug, Parser)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -71,7 +75,7 @@ enum Command {
 
 #[derive(Debug, Parser)]
 struct DocumentArgs {
-    /// The folder to write into: selection-results.md and plots/
+    /// The folder to write into: selection-results.md, plots/, and the made part of selection.md, which is there
     #[arg(long)]
     into: PathBuf,
     /// Calls per run, the warm-up included
@@ -188,9 +192,14 @@ fn within(field: &str, found: f64, least: f64, most: f64) -> anyhow::Result<()> 
 }
 
 fn document(args: &DocumentArgs) -> anyhow::Result<()> {
-    let pages = simulate::document(args.calls, args.seeds, &mut |run, done| progress("documentation", run, done))?;
+    let guide = args.into.join("selection.md");
+    let text = std::fs::read_to_string(&guide).with_context(|| format!("cannot read {}", guide.display()))?;
+    let around = text.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    let (before, after) = around.with_context(|| format!("{} lacks the lines {BEGIN} and {END}", guide.display()))?;
+    let made = simulate::document(args.calls, args.seeds, &mut |run, done| progress("documentation", run, done))?;
     end_progress();
-    for (name, text) in pages {
+    let whole = format!("{before}{BEGIN}\n{}\n{END}{after}", made.summary);
+    for (name, text) in made.pages.into_iter().chain([("selection.md".to_owned(), whole)]) {
         let path = args.into.join(name);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;

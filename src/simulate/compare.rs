@@ -79,6 +79,9 @@ pub struct Row {
     pub fault_blocking: f64,
     /// Of those: the share that no tried node took.
     pub fault_lost_share: f64,
+    /// Of those for which the rule chose, and not the proxy while the controller was away: the share that their first node did
+    /// not take, or that no node was named for.
+    pub fault_chosen_blocking: f64,
     /// Most calls that a failing node got within one fault.
     pub failing_tries: u64,
     /// The same without those that no other node had room for.
@@ -196,6 +199,7 @@ fn sum_up(policy: Policy, question: &Question, outcomes: Vec<Outcome>, bound: Bo
         fault_bound: bound.fault,
         fault_blocking: of_watched(|outcome| outcome.watched_blocked),
         fault_lost_share: of_watched(|outcome| outcome.watched_lost),
+        fault_chosen_blocking: share(&outcomes, |outcome| outcome.chosen, |outcome| outcome.chosen_blocked),
         failing_cost: outcomes.iter().map(|outcome| outcome.failing_cost).max().unwrap_or(0),
         failing_lessons: outcomes.iter().map(|outcome| outcome.failing_lessons).max().unwrap_or(0),
         failing_tries: outcomes.iter().map(|outcome| outcome.failing_tries).max().unwrap_or(0),

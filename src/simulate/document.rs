@@ -24,8 +24,17 @@ const FIRST_SEED: u64 = 9_001;
 /// A file to write: its path below the documentation's folder, and what it holds.
 pub type Page = (String, String);
 
-/// Makes all pages, with `calls` calls a run and `seeds` runs. `progress` hears what runs and the share done of it.
-pub fn document(calls: u64, seeds: u64, progress: &mut dyn FnMut(&str, f64)) -> Result<Vec<Page>, Invalid> {
+/// What is made for the documentation.
+#[derive(Debug)]
+pub struct Documents {
+    /// Files that are written whole.
+    pub pages: Vec<Page>,
+    /// The part of `selection.md` that is made: every rule in every situation at a glance, with the plots.
+    pub summary: String,
+}
+
+/// Makes everything, with `calls` calls a run and `seeds` runs. `progress` hears what runs and the share done of it.
+pub fn document(calls: u64, seeds: u64, progress: &mut dyn FnMut(&str, f64)) -> Result<Documents, Invalid> {
     let ask = |scenario: Scenario, load: f64| -> Result<Question, Invalid> {
         Ok(Question {
             scenario,
@@ -44,32 +53,58 @@ pub fn document(calls: u64, seeds: u64, progress: &mut dyn FnMut(&str, f64)) -> 
     let mut page = format!(
         "# Every rule in every situation\n\n\
          Written by `kamari simulate document --into docs --calls {calls} --seeds {seeds}`; do not edit. What the columns mean, and \
-         how the rules are modelled: [selection.md](selection.md). Seeds from {FIRST_SEED} on; five tries per call.\n\n\
-         ![Blocking at the first try against load](plots/blocking.svg)\n"
+         how the rules are modelled: [selection.md](selection.md), which has the plots. Seeds from {FIRST_SEED} on; five tries per call.\n"
     );
-    let mut pages = Vec::new();
+    let (mut pages, mut plots) = (Vec::new(), vec![("Blocking at the first try against load", "blocking".to_owned())]);
+    let mut summary = String::new();
     for load in LOADS {
+        let mut all = Vec::new();
         for &scenario in Scenario::value_variants() {
             let rows = compare(&ask(scenario, load)?, progress);
             page.push_str(&table(scenario, load, &rows));
             if scenario == Scenario::Steady && (load - LOADS[0]).abs() < f64::EPSILON {
                 for row in rows.iter().filter(|row| DRAWN.iter().any(|policy| policy.name() == row.policy)) {
-                    let _ = write!(page, "\n![Utilisation under {0}](plots/utilisation-{0}.svg)\n", row.policy);
-                    pages.push((format!("plots/utilisation-{}.svg", row.policy), utilisation_chart(row)));
+                    let name = format!("utilisation-{}", row.policy);
+                    pages.push((format!("plots/{name}.svg"), utilisation_chart(row)));
+                    plots.push(("Utilisation of each node", name));
                 }
             }
             if scenario == Scenario::HiddenCapacity && (load - LOADS[0]).abs() < f64::EPSILON {
                 let bar = |(i, row): (usize, &Row)| (row.policy.clone(), svg::colour(i), row.attempts_per_call);
                 let bars: Vec<_> = rows.iter().enumerate().map(bar).collect();
-                page.push_str("\n![Tries per call with a node of half its size](plots/tries.svg)\n");
                 pages.push(("plots/tries.svg".to_owned(), svg::bars("Tries per call", &bars)));
+                plots.push(("Tries per call with a node of half its size", "tries".to_owned()));
             }
+            all.push(rows);
         }
+        summary.push_str(&overview("% blocked at the first try", load, &all, |row| row.first_try_blocking));
+        summary.push_str(&overview("% lost in the end", load, &all, |row| row.lost_share));
+    }
+    for (title, name) in plots {
+        let _ = write!(summary, "\n![{title}: {name}](plots/{name}.svg)\n");
     }
     let swept = Question { calls: calls / 2, seeds: 1, ..ask(Scenario::Steady, LOADS[0])? };
     pages.push(("plots/blocking.svg".to_owned(), blocking_chart(&sweep(&swept, &SWEEP, progress))));
     pages.push(("selection-results.md".to_owned(), page));
-    Ok(pages)
+    Ok(Documents { pages, summary })
+}
+
+/// One figure of every rule in every situation. Its rows are situations, so that rules stand side by side.
+fn overview(what: &str, load: f64, situations: &[Vec<Row>], figure: fn(&Row) -> f64) -> String {
+    let rules = situations.first().into_iter().flatten().map(|row| row.policy.as_str());
+    let head = rules.collect::<Vec<_>>().join(" | ");
+    let columns = situations.first().map_or(0, Vec::len);
+    let mut text = format!(
+        "\n{what}, at {:.0}% load:\n\n| situation | {head} |\n|---|{}\n",
+        load * 100.0,
+        "---:|".repeat(columns)
+    );
+    for rows in situations {
+        let name = rows.first().map_or("", |row| row.scenario.as_str());
+        let cells: Vec<_> = rows.iter().map(|row| format!("{:.3}", figure(row) * 100.0)).collect();
+        let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+    }
+    text
 }
 
 /// One situation's table, with the column that it is about.

@@ -47,6 +47,10 @@ pub struct Outcome {
     pub watched_blocked: u64,
     /// Of those, the ones that no tried node took.
     pub watched_lost: u64,
+    /// Of the watched calls, those for which the rule itself chose, and not the proxy while the controller was away.
+    pub chosen: u64,
+    /// Of those, the ones that the first node did not take, or that no node was named for.
+    pub chosen_blocked: u64,
     /// Largest share of attempts that a joining node got in its first minute, over its fair share.
     pub join_share: f64,
     /// Calls refused by a joining node in its first minute.
@@ -55,6 +59,15 @@ pub struct Outcome {
     pub tries: Vec<u64>,
     /// Time in seconds and utilisation of each node, over the run.
     pub timeline: Vec<(f64, Vec<f32>)>,
+}
+
+/// What a call is counted as besides.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Watch {
+    /// It came while a fault of telemetry or of the controller lasted, or within 2 s after it.
+    watched: bool,
+    /// And the rule chose for it.
+    chosen: bool,
 }
 
 /// The counters of a run in progress.
@@ -142,15 +155,18 @@ impl Measure {
         }
     }
 
-    /// A call arrives; counted once the run is warm and if it is ours. Whether it is one that a fault may touch.
-    pub(super) fn arrival(&mut self, number: u64, ours: bool) -> bool {
+    /// A call arrives; counted once the run is warm and if it is ours. `chosen` if the rule chooses for it.
+    pub(super) fn arrival(&mut self, number: u64, ours: bool, chosen: bool) -> Watch {
         self.warm = number >= self.warm_calls;
-        if self.warm && ours {
-            self.outcome.calls += 1;
-            self.outcome.routed += 1;
-            self.outcome.watched += u64::from(self.watching);
+        if !self.warm || !ours {
+            return Watch::default();
         }
-        self.warm && ours && self.watching
+        self.outcome.calls += 1;
+        self.outcome.routed += 1;
+        let watch = Watch { watched: self.watching, chosen: self.watching && chosen };
+        self.outcome.watched += u64::from(watch.watched);
+        self.outcome.chosen += u64::from(watch.chosen);
+        watch
     }
 
     /// A fault of telemetry or of the controllers begins, or its traces must be gone.
@@ -159,22 +175,23 @@ impl Measure {
     }
 
     /// No node was named for the call that just arrived.
-    pub(super) fn refused_at_once(&mut self, watched: bool) {
+    pub(super) fn refused_at_once(&mut self, watch: Watch) {
         if self.warm {
             self.outcome.routed -= 1;
-            self.blocked(watched);
+            self.blocked(watch);
             self.outcome.lost += 1;
-            self.outcome.watched_lost += u64::from(watched);
+            self.outcome.watched_lost += u64::from(watch.watched);
         }
     }
 
-    fn blocked(&mut self, watched: bool) {
+    fn blocked(&mut self, watch: Watch) {
         self.outcome.first_try_blocked += 1;
-        self.outcome.watched_blocked += u64::from(watched);
+        self.outcome.watched_blocked += u64::from(watch.watched);
+        self.outcome.chosen_blocked += u64::from(watch.chosen);
     }
 
     /// One of our calls reached a node, as its try number `leg` (from 0).
-    pub(super) fn attempt(&mut self, node: usize, leg: usize, accepted: bool, watched: bool) {
+    pub(super) fn attempt(&mut self, node: usize, leg: usize, accepted: bool, watch: Watch) {
         if let Some((joining, _, _)) = self.joining
             && joining == node
         {
@@ -185,7 +202,7 @@ impl Measure {
             self.outcome.attempts += 1;
             self.outcome.tries[node] += 1;
             if leg == 0 && !accepted {
-                self.blocked(watched);
+                self.blocked(watch);
             }
         }
     }
@@ -206,12 +223,12 @@ impl Measure {
     }
 
     /// One of our calls found no node. `first` when it was never tried on any.
-    pub(super) fn lost(&mut self, first: bool, watched: bool) {
+    pub(super) fn lost(&mut self, first: bool, watch: Watch) {
         if self.warm {
             self.outcome.lost += 1;
-            self.outcome.watched_lost += u64::from(watched);
+            self.outcome.watched_lost += u64::from(watch.watched);
             if first {
-                self.blocked(watched);
+                self.blocked(watch);
             }
         }
     }

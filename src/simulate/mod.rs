@@ -19,7 +19,7 @@ mod traffic;
 
 pub use crate::balance::Settings;
 pub use compare::{Question, Row, compare, sweep};
-pub use document::{Page, document};
+pub use document::{Documents, Page, document};
 pub use erlang::{Plan, erlang_b, erlangs_at, slots_for};
 pub use html::{SweepPoint, report};
 pub use measure::Outcome;

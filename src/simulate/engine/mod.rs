@@ -10,7 +10,7 @@ mod queue;
 mod script;
 mod telemetry;
 
-use super::measure::{Measure, Outcome};
+use super::measure::{Measure, Outcome, Watch};
 use super::rule::{CallNumber, MAX_TRIES, Routes, Rule};
 use super::scenario::Run;
 use super::traffic::{Call, Traffic};
@@ -34,7 +34,6 @@ const REMEMBERS: f64 = 4.0;
 
 /// A call on its way or in progress.
 #[derive(Debug, Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "four facts that do not depend on each other")]
 struct Live {
     number: CallNumber,
     call: Call,
@@ -47,8 +46,7 @@ struct Live {
     had_room: bool,
     /// A request that every node drops; not counted in any figure.
     poison: bool,
-    /// Came while a fault was watched.
-    watched: bool,
+    watch: Watch,
     /// When it was sent to the node that it goes to now.
     sent: f64,
     /// What a failing node did to it, until that is known.
@@ -224,12 +222,13 @@ impl<'a> Engine<'a> {
     fn arrive(&mut self, number: CallNumber, call: Call) {
         let foreign = call.chance < self.run.foreign;
         let poison = !foreign && call.poison < self.run.poison;
-        let watched = self.measure.arrival(number, !foreign && !poison);
         let share = (call.chance - self.run.foreign) / (1.0 - self.run.foreign);
         let scaled = share.max(0.0) * self.controllers.len().max(1) as f64;
         let controller = (scaled as usize).min(self.controllers.len().saturating_sub(1));
         let purpose = scaled.fract();
         let controller = (!foreign).then_some(controller);
+        let chosen = controller.is_none_or(|index| self.away.get(index) != Some(&true));
+        let watch = self.measure.arrival(number, !foreign && !poison, chosen);
         let routes = match controller {
             _ if matches!(self.chooser, Chooser::Clairvoyant) => Routes::from_iter([0]),
             None => self.anywhere(),
@@ -256,13 +255,13 @@ impl<'a> Engine<'a> {
             seen_at_node,
             had_room,
             poison,
-            watched,
+            watch,
             sent,
             failed,
         };
         if routes.as_slice().is_empty() {
             if !poison {
-                self.measure.refused_at_once(watched);
+                self.measure.refused_at_once(watch);
             }
             return;
         }
@@ -306,7 +305,7 @@ impl<'a> Engine<'a> {
         };
         let Some(node) = node else {
             if ours {
-                self.measure.lost(live.leg == 0, live.watched);
+                self.measure.lost(live.leg == 0, live.watch);
             }
             self.live[index].failed = None;
             self.free.push(index);
@@ -317,7 +316,7 @@ impl<'a> Engine<'a> {
         self.nodes[node].attempts_since_join += 1;
         if ours {
             let failing = self.nodes[node].failing.is_some();
-            self.measure.attempt(node, live.leg, accepted, live.watched);
+            self.measure.attempt(node, live.leg, accepted, live.watch);
             if failing {
                 let in_flight = live.sent < self.lesson;
                 self.live[index].failed = Some(Failed { node, sent: live.sent, reported: false, in_flight });

@@ -59,7 +59,8 @@ pub enum Policy {
 impl Policy {
     /// Its name on the command line and in reports.
     pub fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+        // Those that are no choice on the command line are told apart all the same.
+        self.to_possible_value().map_or_else(|| format!("{self:?}"), |value| value.get_name().to_owned())
     }
 
     /// How many proxies or controllers it runs in, that do not know of each other.
