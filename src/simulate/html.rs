@@ -9,8 +9,8 @@ pub type SweepPoint = (f64, f64, Vec<Row>);
 
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}td,th{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #ddd}
-td:first-child,th:first-child{text-align:left}.legend{list-style:none;padding:0;display:flex;flex-wrap:wrap;gap:.2rem 1rem;font-size:13px}
-.legend i{display:inline-block;width:1.4em;height:.5em;margin-right:.4em}.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(26rem,1fr));gap:1rem}
+td:first-child,th:first-child{text-align:left}
+.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(26rem,1fr));gap:1rem}
 figure{margin:0}figcaption{font-size:13px}svg{width:100%;height:auto}code{background:#f3f3f3;padding:.1rem .3rem}";
 
 /// The page. `command` is what to type for the same figures; `scenarios` are the rows of each situation; `sweep`, if not
@@ -87,7 +87,7 @@ pub(super) fn utilisation_chart(row: &Row) -> String {
         })
         .collect();
     let end = row.timeline.last().map_or(1.0, |(at, _)| at / 60.0);
-    svg::lines(&format!("Utilisation under {}", row.policy), "", (0.0, end), Scale::Linear(1.0), &lines)
+    svg::lines(&format!("Utilisation under {}", row.policy), "", (0.0, end), Scale::Linear(1.0), &lines, false)
 }
 
 fn blocking_lines(sweep: &[SweepPoint]) -> Vec<Line> {
@@ -118,10 +118,10 @@ pub(super) fn blocking_chart(sweep: &[SweepPoint]) -> String {
         ends,
         Scale::Log(-5, 0),
         &blocking_lines(sweep),
+        true,
     )
 }
 
 fn blocking_against_load(sweep: &[SweepPoint]) -> String {
-    let legend = svg::legend(&blocking_lines(sweep));
-    format!("<h2>Blocking at the first try against load</h2>{}{legend}", blocking_chart(sweep))
+    format!("<h2>Blocking at the first try against load</h2>{}", blocking_chart(sweep))
 }

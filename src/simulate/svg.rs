@@ -8,6 +8,10 @@ const LEFT: f64 = 64.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 40.0;
+/// A legend's columns, their width, and the height of its rows.
+const LEGEND_COLUMNS: usize = 4;
+const LEGEND_WIDTH: f64 = 160.0;
+const LEGEND_ROW: f64 = 18.0;
 
 /// Colours told apart by most eyes, kamari's first.
 const COLOURS: [&str; 15] = [
@@ -60,11 +64,19 @@ pub(super) fn percent(share: f64) -> String {
     format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// A chart of lines over x from `from` to `to`.
-pub(super) fn lines(title: &str, x_name: &str, (from, to): (f64, f64), scale: Scale, lines: &[Line]) -> String {
+/// A chart of lines over x from `from` to `to`, with the names of the lines below it if they are `named`.
+pub(super) fn lines(
+    title: &str,
+    x_name: &str,
+    (from, to): (f64, f64),
+    scale: Scale,
+    lines: &[Line],
+    named: bool,
+) -> String {
     let place =
         |x: f64| LEFT + (WIDTH - LEFT - RIGHT) * ((x - from) / (to - from).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
-    let mut svg = open(title);
+    let rows = if named { lines.len().div_ceil(LEGEND_COLUMNS) } else { 0 };
+    let mut svg = open(title, HEIGHT + LEGEND_ROW * rows as f64);
     axes(&mut svg, scale);
     for i in 0..=5 {
         let x = from + (to - from) * f64::from(i) / 5.0;
@@ -85,6 +97,9 @@ pub(super) fn lines(title: &str, x_name: &str, (from, to): (f64, f64), scale: Sc
             points.trim_end()
         );
     }
+    if named {
+        legend(&mut svg, lines);
+    }
     svg.push_str("</svg>");
     svg
 }
@@ -93,10 +108,7 @@ pub(super) fn lines(title: &str, x_name: &str, (from, to): (f64, f64), scale: Sc
 pub(super) fn bars(title: &str, bars: &[(String, &'static str, f64)]) -> String {
     let most = bars.iter().map(|bar| bar.2).fold(f64::MIN_POSITIVE, f64::max);
     let height = TOP + 22.0 * bars.len() as f64 + TOP;
-    let mut svg = format!(
-        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\" xmlns=\"http://www.w3.org/2000/svg\">",
-        escape(title)
-    );
+    let mut svg = open(title, height);
     for (row, (name, colour, value)) in bars.iter().enumerate() {
         let y = TOP + 22.0 * row as f64;
         let width = (WIDTH - 260.0) * value / most;
@@ -108,18 +120,26 @@ pub(super) fn bars(title: &str, bars: &[(String, &'static str, f64)]) -> String 
     svg
 }
 
-/// The names of lines beside their colours.
-pub(super) fn legend(lines: &[Line]) -> String {
-    let items = lines.iter().fold(String::new(), |mut items, line| {
-        let _ = write!(items, "<li><i style=\"background:{}\"></i>{}</li>", line.colour, escape(&line.name));
-        items
-    });
-    format!("<ul class=\"legend\">{items}</ul>")
+/// The names of lines beside their colours, in rows below the chart.
+fn legend(svg: &mut String, lines: &[Line]) {
+    for (at, line) in lines.iter().enumerate() {
+        let x = LEFT + LEGEND_WIDTH * (at % LEGEND_COLUMNS) as f64;
+        let y = HEIGHT + LEGEND_ROW * (1 + at / LEGEND_COLUMNS) as f64 - 4.0;
+        let dashes = if line.dashed { " stroke-dasharray=\"6 4\"" } else { "" };
+        let _ = write!(
+            svg,
+            "<line x1=\"{x:.1}\" x2=\"{:.1}\" y1=\"{1:.1}\" y2=\"{1:.1}\" stroke=\"{2}\" stroke-width=\"3\"{dashes}/>",
+            x + 18.0,
+            y - 4.0,
+            line.colour
+        );
+        text(svg, x + 24.0, y, "start", &line.name);
+    }
 }
 
-fn open(title: &str) -> String {
+fn open(title: &str, height: f64) -> String {
     format!(
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\" xmlns=\"http://www.w3.org/2000/svg\">",
+        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\" xmlns=\"http://www.w3.org/2000/svg\">",
         escape(title)
     )
 }
@@ -154,9 +174,14 @@ mod tests {
     fn points_stay_inside_and_text_is_escaped() {
         let points = vec![(0.0, -5.0), (1.0, 0.5), (99.0, 7.0)];
         let line = Line { name: "<a>".to_owned(), colour: "#000", dashed: false, points };
-        let svg = lines("t", "x", (0.0, 1.0), Scale::Linear(1.0), &[line]);
+        let svg = lines("t", "x", (0.0, 1.0), Scale::Linear(1.0), &[line], true);
         assert!(svg.contains("points=\"64.0,260.0 708.0,136.0 708.0,12.0\""), "{svg}");
-        assert!(svg.contains("&lt;a&gt;") && !svg.contains("<a>"));
+        assert_eq!(
+            (svg.matches("&lt;a&gt;").count(), svg.contains("<a>")),
+            (2, false),
+            "on the line and in the legend"
+        );
+        assert!(svg.starts_with("<svg viewBox=\"0 0 720 318\""), "{svg}");
         assert_eq!(escape("\"&"), "&quot;&amp;");
         assert_eq!((percent(0.5), percent(0.000_1)), ("50%".to_owned(), "0.01%".to_owned()));
     }
