@@ -99,6 +99,16 @@ impl Core {
             .map_err(|error| self.understand(error))
     }
 
+    /// Whether the node has this channel.
+    pub(super) async fn has_channel(&self, id: &str) -> Result<bool, CallError> {
+        let id = id.to_owned();
+        match self.request(|ari| async move { ari.channels().get(&id).await }).await {
+            Ok(_) => Ok(true),
+            Err(CallError::Ari(error)) if error.is_gone() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(super) async fn stop_playbacks(&self) -> Result<(), CallError> {
         let playing: Vec<_> = self.owned().playbacks.iter().filter(|one| !one.is_over()).cloned().collect();
         for playback in playing {

@@ -237,6 +237,50 @@ async fn two_who_talk_outlive_kamari() {
     after.nothing_left(&nodes).await;
 }
 
+#[tokio::test]
+async fn who_hung_up_while_kamari_was_away_is_not_called_once_more() {
+    let nodes = [FakeNode::start().await];
+    let before = World::over(&nodes).await;
+    let caller = call_in(&nodes[0], "bob");
+    let bob = leg(&nodes[0], "bob").await;
+    talk(&nodes[0], &caller, &bob).await;
+    until("all is saved", || nodes[0].channel_variable(&caller, "PJSIP_TRANSFER_HANDLING()").is_some()).await;
+    before.vanish().await;
+    nodes[0].far_end_hangs_up(&bob);
+
+    let after = World::over(&nodes).await;
+    // Called once more, he would answer, and they would talk.
+    within("the caller is hung up", nodes[0].gone(&caller)).await;
+    after.nothing_left(&nodes).await;
+}
+
+/// Events are lost again and again while two talk: what the node has is read anew, and nobody notices.
+#[tokio::test]
+async fn two_who_talk_do_not_notice_that_events_were_lost() {
+    let nodes = [FakeNode::start().await];
+    let world = World::over(&nodes).await;
+    let caller = call_in(&nodes[0], "bob");
+    let bob = leg(&nodes[0], "bob").await;
+    talk(&nodes[0], &caller, &bob).await;
+    let bridge = nodes[0].bridge_of(&caller);
+    for _ in 0..3 {
+        nodes[0].cut_sockets();
+        until("somebody to listen again", || nodes[0].has_listener("EVERYTHING")).await;
+        // Somebody whose call comes and goes shows that events arrive again.
+        let heard = call_in(&nodes[0], "patient");
+        world.call(&heard, |call| call.app.is_some()).await;
+        nodes[0].far_end_hangs_up(&heard);
+        until("he has gone", || world.runtime.live() == 1).await;
+        talk(&nodes[0], &caller, &bob).await;
+        assert_eq!(nodes[0].bridge_of(&caller), bridge);
+    }
+    assert!(!world.call(&caller, |call| call.app.is_some()).await.adopted);
+    assert_eq!(world.metrics.calls.orphans.get(), 0);
+    nodes[0].far_end_hangs_up(&bob);
+    within("the caller is hung up", nodes[0].gone(&caller)).await;
+    world.nothing_left(&nodes).await;
+}
+
 /// The twin: a leg that had not been answered is nobody's after a restart, and is dialled anew.
 #[tokio::test]
 async fn a_leg_that_rang_is_dialled_anew_after_a_restart() {

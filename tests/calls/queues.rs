@@ -125,3 +125,22 @@ async fn an_agent_comes_and_goes_by_phone() {
     .await;
     world.nothing_left(&nodes).await;
 }
+
+/// A caller whose agent hung up while kamari was away has been served: he does not wait again, and nobody is rung.
+#[tokio::test]
+async fn an_agent_who_hung_up_while_kamari_was_away_has_served_his_caller() {
+    let nodes = [FakeNode::start().await];
+    let (before, folder) = world(&nodes).await;
+    let caller = call_in(&nodes[0], "desk");
+    let bob = leg(&nodes[0], "bob").await;
+    talk(&nodes[0], &caller, &bob).await;
+    until("all is saved", || nodes[0].channel_variable(&caller, "PJSIP_TRANSFER_HANDLING()").is_some()).await;
+    before.vanish().await;
+    nodes[0].far_end_hangs_up(&bob);
+    drop(folder);
+    let (after, _folder) = world(&nodes).await;
+    // Rung once more, he would answer, and they would talk.
+    within("the caller is hung up", nodes[0].gone(&caller)).await;
+    agent(&after, "desk", "free").await;
+    after.nothing_left(&nodes).await;
+}

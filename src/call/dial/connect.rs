@@ -97,8 +97,8 @@ impl Call {
         self.step(connect(&self.core, leg, talk)).await
     }
 
-    /// Takes up the talk that a call was in before kamari was away, and waits for its end; nothing if there was none, or if
-    /// it ended meanwhile.
+    /// Takes up the talk that a call was in before kamari was away, and waits for its end, which may have come meanwhile;
+    /// nothing if there was none, or if the two were not yet joined.
     pub async fn resume_connected(&mut self, talk: &Talk) -> Result<Option<Parted>, CallError> {
         if let Some(room) = self.saved.as_ref().and_then(|saved| saved.ties.joined.clone()) {
             return Ok(Some(Parted::Joined { room }));
@@ -107,9 +107,11 @@ impl Call {
         let core = Arc::clone(&self.core);
         let goes_on = self.step(core.bridge_holds(&pair.bridge, &[&pair.leg])).await?;
         if !goes_on {
+            // He had answered: that he is gone means that he has hung up, and is not to be called once more.
+            let hung_up = !self.step(core.has_channel(&pair.leg)).await?;
             leg.hang_up(Cause::NORMAL);
             core.drop_bridge(&pair.bridge).await;
-            return Ok(None);
+            return Ok(hung_up.then_some(Parted::Called));
         }
         let talking = core.talks(&leg, pair.bridge);
         self.step(until_parted(&core, leg, &talking, talk)).await.map(Some)
