@@ -237,6 +237,32 @@ async fn two_who_talk_outlive_kamari() {
     after.nothing_left(&nodes).await;
 }
 
+/// One holds the other, who hears music outside of their bridge: another kamari joins them.
+#[tokio::test]
+async fn two_of_whom_one_holds_the_other_outlive_kamari() {
+    for the_caller_holds in [true, false] {
+        let nodes = [FakeNode::start().await];
+        let before = World::over(&nodes).await;
+        let caller = call_in(&nodes[0], "bob");
+        let bob = leg(&nodes[0], "bob").await;
+        talk(&nodes[0], &caller, &bob).await;
+        let (holds, held) = if the_caller_holds { (&caller, &bob) } else { (&bob, &caller) };
+        nodes[0].far_end_holds(holds, true);
+        until("music", || nodes[0].leftovers().playbacks > 0 && nodes[0].bridge_of(held).is_none()).await;
+        before.vanish().await;
+
+        let after = World::over(&nodes).await;
+        talk(&nodes[0], &caller, &bob).await;
+        until("no music", || nodes[0].leftovers().playbacks == 0).await;
+        nodes[0].far_end_holds(holds, false);
+        nodes[0].far_end_holds(holds, true);
+        until("music again", || nodes[0].leftovers().playbacks > 0 && nodes[0].bridge_of(held).is_none()).await;
+        nodes[0].far_end_hangs_up(&bob);
+        within("the caller is hung up", nodes[0].gone(&caller)).await;
+        after.nothing_left(&nodes).await;
+    }
+}
+
 #[tokio::test]
 async fn who_hung_up_while_kamari_was_away_is_not_called_once_more() {
     let nodes = [FakeNode::start().await];

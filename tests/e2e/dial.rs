@@ -83,6 +83,16 @@ fn two_users_talk_hold_and_hang_up() {
     wait_until("the call to be found", SOON, || stage.calls() == 1);
     hears(&ann, BOB);
     hears(&bob, ANN);
+    // And once more, while one holds the other.
+    ann.hold();
+    no_longer_hears(&bob, ANN);
+    wait_until("music on hold", SOON, || hears_something(&bob));
+    stage.kamari.kill9();
+    stage.kamari.restart();
+    wait_until("the call to be found", SOON, || stage.calls() == 1);
+    ann.resume();
+    hears(&bob, ANN);
+    hears(&ann, BOB);
     bob.end_call();
     ann.wait_closed();
     bob.wait_closed();

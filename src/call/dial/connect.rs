@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 use serde::{Deserialize, Serialize};
 
 use super::super::bridges::entry;
-use super::super::cause::Cause;
 use super::super::core::{Core, lock};
 use super::super::error::CallError;
 use super::super::handle::Call;
@@ -16,7 +15,7 @@ use super::super::handler::remove_bridge;
 use super::super::line::{TRANSFERS, TRANSFERS_ARE_OURS};
 use super::super::playback::PlaybackCore;
 use super::super::view::Step;
-use super::hold::Hold;
+use super::hold::{self, Hold};
 use super::leg::{DialledLeg, Outgoing};
 use super::transfer::{self, Party};
 
@@ -26,6 +25,9 @@ pub(in crate::call) struct Pair {
     pub(in crate::call) bridge: String,
     pub(in crate::call) leg: String,
     pub(in crate::call) to: String,
+    /// The last playback to one of the two while the other one held him.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::call) music: Option<String>,
 }
 
 /// Whether the app lets somebody be transferred to a number.
@@ -98,20 +100,20 @@ impl Call {
     }
 
     /// Takes up the talk that a call was in before kamari was away, and waits for its end, which may have come meanwhile;
-    /// nothing if there was none, or if the two were not yet joined.
+    /// nothing if there was none. Two who were not in their bridge, since one held the other, are joined again.
     pub async fn resume_connected(&mut self, talk: &Talk) -> Result<Option<Parted>, CallError> {
         if let Some(room) = self.saved.as_ref().and_then(|saved| saved.ties.joined.clone()) {
             return Ok(Some(Parted::Joined { room }));
         }
         let Some((leg, pair)) = self.found.take() else { return Ok(None) };
         let core = Arc::clone(&self.core);
-        let goes_on = self.step(core.bridge_holds(&pair.bridge, &[&pair.leg])).await?;
-        if !goes_on {
+        if !self.step(core.bridge_holds(&pair.bridge, &[&pair.leg])).await? {
             // He had answered: that he is gone means that he has hung up, and is not to be called once more.
-            let hung_up = !self.step(core.has_channel(&pair.leg)).await?;
-            leg.hang_up(Cause::NORMAL);
-            core.drop_bridge(&pair.bridge).await;
-            return Ok(hung_up.then_some(Parted::Called));
+            if !self.step(core.has_channel(&pair.leg)).await? {
+                core.drop_bridge(&pair.bridge).await;
+                return Ok(Some(Parted::Called));
+            }
+            self.step(join_again(&core, &pair)).await?;
         }
         let talking = core.talks(&leg, pair.bridge);
         self.step(until_parted(&core, leg, &talking, talk)).await.map(Some)
@@ -127,10 +129,20 @@ impl Call {
     }
 }
 
+/// Joins two whom an earlier kamari had joined, or was about to.
+async fn join_again(core: &Arc<Core>, pair: &Pair) -> Result<(), CallError> {
+    if let Some(music) = &pair.music {
+        hold::stop_found(core, music).await;
+    }
+    core.answer().await?;
+    core.create_bridge(&pair.bridge, "dial").await?;
+    core.join_leg(&pair.bridge, &pair.leg).await
+}
+
 async fn connect(core: &Arc<Core>, mut leg: DialledLeg, talk: &Talk) -> Result<Parted, CallError> {
     let early = leg.bridge.take();
     let bridge = early.clone().unwrap_or_else(|| core.own_bridge());
-    let pair = Pair { bridge: bridge.clone(), leg: leg.id().to_owned(), to: leg.to().to_owned() };
+    let pair = Pair { bridge: bridge.clone(), leg: leg.id().to_owned(), to: leg.to().to_owned(), music: None };
     core.save_ties(|ties| ties.pair = Some(pair)).await?;
     let talking = core.talks(&leg, bridge.clone());
     core.answer().await?;

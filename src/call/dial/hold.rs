@@ -86,10 +86,22 @@ impl<'a> Hold<'a> {
         *lock(&self.talking.music) = Some((party, Arc::clone(&playback)));
         let play = Play { media: self.media.clone(), ..Play::default() };
         let ours = Arc::clone(&playback);
-        let begun = self.core.request(|ari| async move {
-            ari.bridges().remove_channel(&bridge, &[&channel]).await?;
-            ari.channels().play_with_id(&channel, &ours.id, &play).await
-        });
+        let begun = async {
+            // Saved first: another kamari must be able to stop it, and to join the two again.
+            let id = Some(ours.id.clone());
+            self.core
+                .save_ties(|ties| {
+                    if let Some(pair) = &mut ties.pair {
+                        pair.music = id;
+                    }
+                })
+                .await?;
+            let begun = self.core.request(|ari| async move {
+                ari.bridges().remove_channel(&bridge, &[&channel]).await?;
+                ari.channels().play_with_id(&channel, &ours.id, &play).await
+            });
+            begun.await
+        };
         match begun.await {
             Ok(_) => Ok(()),
             Err(CallError::HungUp(end)) => Err(CallError::HungUp(end)),
@@ -130,4 +142,11 @@ pub(in crate::call) async fn stop(core: &Core, playback: &Arc<PlaybackCore>) {
         tracing::warn!(node = %core.site.name, call = %core.id, %error, "music on hold was not stopped");
     }
     core.site.forget(&playback.id);
+}
+
+/// Stops music on hold that an earlier kamari began, if it is still played.
+pub(super) async fn stop_found(core: &Core, id: &str) {
+    let playback = PlaybackCore::new(id.to_owned());
+    core.site.register(id, Target::Playback(Arc::clone(&playback)));
+    stop(core, &playback).await;
 }
