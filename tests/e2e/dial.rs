@@ -149,8 +149,17 @@ fn two_users_talk_hold_and_hang_up() {
     ann.wait_closed();
     eve.wait_closed();
 
-    // What the far end plays before any answer is heard, and the caller is not answered for that; when it then refuses, he
-    // goes on as after ringing.
+    hears_what_is_played_before_an_answer(&stage, &mut ann);
+
+    // A user whom nobody knows.
+    let report = stage.lab.calls("309").caller("user300", "example.test", "secret-of-users").run();
+    assert_eq!(report.codes().keys().copied().collect::<Vec<_>>(), [404], "{:?}", report.codes());
+    stage.assert_nothing_left();
+}
+
+/// What the far end plays before any answer is heard, and the caller is not answered for that; when it then refuses, he goes
+/// on as after ringing.
+fn hears_what_is_played_before_an_answer(stage: &Stage, ann: &mut Phone) {
     stage.kamailio.add_user("user303@example.test", "secret-of-users");
     let zoe = || stage.lab.calls("user303").caller("user303", "example.test", "secret-of-users");
     let registers = zoe().registering();
@@ -158,19 +167,14 @@ fn two_users_talk_hold_and_hang_up() {
     assert_eq!(registers.run().all_as_planned, Some(true));
     let announces = announces.start();
     ann.dial("303");
-    hears(&ann, ANNOUNCED);
-    assert_eq!(calls(&stage)[0]["state"], "ringing");
+    hears(ann, ANNOUNCED);
+    assert_eq!(calls(stage)[0]["state"], "ringing");
     ann.wait_up();
-    no_longer_hears(&ann, ANNOUNCED);
-    wait_until("the announcement of the next number", SOON, || hears_something(&ann));
+    no_longer_hears(ann, ANNOUNCED);
+    wait_until("the announcement of the next number", SOON, || hears_something(ann));
     ann.end_call();
     ann.wait_closed();
     announces.wait();
-    stage.assert_nothing_left();
-
-    // A user whom nobody knows.
-    let report = stage.lab.calls("309").caller("user300", "example.test", "secret-of-users").run();
-    assert_eq!(report.codes().keys().copied().collect::<Vec<_>>(), [404], "{:?}", report.codes());
     stage.assert_nothing_left();
 }
 
