@@ -223,7 +223,7 @@ fn caller(stage: &Stage, node: usize, number: u8, tone: u32) -> Phone {
 
 /// Calls while no other node takes calls. Where performance alone would put him depends on the machine: a node that set a call
 /// up slowly a moment ago is passed over.
-pub(crate) fn on_node(stage: &Stage, at: usize, call: impl FnOnce() -> Phone) -> Phone {
+fn on_node(stage: &Stage, at: usize, call: impl FnOnce() -> Phone) -> Phone {
     let before = stage.calls();
     let others: Vec<String> =
         stage.nodes.iter().map(Node::name).filter(|name| *name != stage.nodes[at].name()).collect();
@@ -305,7 +305,7 @@ fn phone_on(stage: &Stage, node: &str, first: u8) -> usize {
 }
 
 /// The legs between nodes, by the ids of the ends that dialled, each with its node.
-pub(crate) fn legs(stage: &Stage) -> Vec<(String, String)> {
+fn legs(stage: &Stage) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for node in &stage.nodes {
         let channels = node.ari("GET", "/channels").unwrap_or_default();
