@@ -36,6 +36,10 @@ pub struct TenantView {
     #[serde(default)]
     #[schema(read_only)]
     pub origin: String,
+    /// Why he is not served, though the API added him: what of him contradicted the files when kamari started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(read_only)]
+    pub set_aside: Option<String>,
 }
 
 /// The directory after it was read again.
@@ -58,6 +62,7 @@ impl From<&Tenant> for TenantView {
                 TenantOrigin::File => "file".to_owned(),
                 TenantOrigin::Runtime => "runtime".to_owned(),
             },
+            set_aside: tenant.set_aside.as_ref().map(ToString::to_string),
         }
     }
 }

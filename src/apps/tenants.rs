@@ -4,6 +4,8 @@
 //! - What is in effect was checked as a whole; a change that would make it wrong changes nothing.
 //! - A change by the API is on disk before it is in effect.
 //! - A tenant of a file is changed there only, so that the file always says what is.
+//! - A stored tenant that contradicts the files does not keep kamari from starting: he is set aside, kept, and tried again
+//!   whenever the files are read anew.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -65,6 +67,8 @@ pub struct Tenant {
     pub settings: TenantSettings,
     /// Who says so.
     pub origin: TenantOrigin,
+    /// Why he is not served, though he was added: what of him was refused when kamari started.
+    pub set_aside: Option<Invalid>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -78,6 +82,8 @@ struct Document {
 struct State {
     declared: Vec<TenantSettings>,
     added: BTreeMap<String, TenantSettings>,
+    /// What was added and is not in effect, and why.
+    aside: BTreeMap<String, (TenantSettings, Invalid)>,
 }
 
 impl State {
@@ -89,19 +95,26 @@ impl State {
         if self.declared.iter().any(|tenant| tenant.name == name) {
             Some(TenantOrigin::File)
         } else {
-            self.added.contains_key(name).then_some(TenantOrigin::Runtime)
+            (self.added.contains_key(name) || self.aside.contains_key(name)).then_some(TenantOrigin::Runtime)
         }
+    }
+
+    /// What is written down: all that the API added.
+    fn document(&self) -> Document {
+        let aside = self.aside.values().map(|(settings, _)| settings);
+        Document { version: VERSION, tenants: self.added.values().chain(aside).cloned().collect() }
+    }
+
+    /// The added tenant whom a refusal of `all` is about; nothing if it is about one of a file.
+    fn at_fault(&self, refusal: &Invalid) -> Option<&String> {
+        let (index, _) = refusal.field.strip_prefix("tenants[")?.split_once(']')?;
+        self.added.keys().nth(index.parse::<usize>().ok()?.checked_sub(self.declared.len())?)
     }
 
     /// A refusal of `all` in the words of whoever changed `changed`: of an added tenant it names no place in a list.
     fn said_of(&self, refusal: Invalid, changed: Option<&str>) -> Invalid {
-        let place = refusal.field.strip_prefix("tenants[").and_then(|rest| rest.split_once(']'));
-        let Some((index, field)) = place.and_then(|(index, rest)| Some((index.parse::<usize>().ok()?, rest))) else {
-            return refusal;
-        };
-        let Some(name) = index.checked_sub(self.declared.len()).and_then(|at| self.added.keys().nth(at)) else {
-            return refusal;
-        };
+        let Some(name) = self.at_fault(&refusal) else { return refusal };
+        let field = refusal.field.split_once(']').map_or("", |(_, field)| field);
         let field = field.trim_start_matches('.');
         let field =
             if changed == Some(name) { field.to_owned() } else { format!("{field} of {name}, added by the API") };
@@ -118,7 +131,8 @@ pub struct Tenants {
 }
 
 impl Tenants {
-    /// Reads what the API added before, and puts it into effect beside what files declare.
+    /// Reads what the API added before, and puts it into effect beside what files declare. Who of it contradicts them is set
+    /// aside; a mistake in the files themselves is refused.
     pub fn open(
         switchboard: Arc<Switchboard>,
         state_file: Option<PathBuf>,
@@ -127,8 +141,20 @@ impl Tenants {
         let file = StateFile::new(state_file, VERSION);
         let stored = file.load::<Document>()?.map(|document| document.tenants).unwrap_or_default();
         let added = stored.into_iter().map(|tenant| (tenant.name.clone(), tenant)).collect();
-        let state = State { declared, added };
-        let prepared = switchboard.prepare(&state.all()).map_err(|refusal| state.said_of(refusal, None))?;
+        let mut state = State { declared, added, aside: BTreeMap::new() };
+        // Ends: each refusal but the last takes one tenant away.
+        let prepared = loop {
+            let refusal = match switchboard.prepare(&state.all()) {
+                Ok(prepared) => break prepared,
+                Err(refusal) => refusal,
+            };
+            let Some(name) = state.at_fault(&refusal).cloned() else { return Err(refusal.into()) };
+            let refusal = state.said_of(refusal, Some(&name));
+            tracing::error!(tenant = name, %refusal, "a tenant that the API added is not served: it contradicts the files");
+            if let Some(settings) = state.added.remove(&name) {
+                state.aside.insert(name, (settings, refusal));
+            }
+        };
         switchboard.install(prepared);
         Ok(Self { switchboard, file, state: Mutex::new(state) })
     }
@@ -136,9 +162,14 @@ impl Tenants {
     /// All tenants: those of files in their order, then the others by name.
     pub async fn list(&self) -> Vec<Tenant> {
         let state = self.state.lock().await;
-        let tenant = |settings: &TenantSettings, origin| Tenant { settings: settings.clone(), origin };
+        let tenant = |settings: &TenantSettings, origin| Tenant { settings: settings.clone(), origin, set_aside: None };
         let declared = state.declared.iter().map(|settings| tenant(settings, TenantOrigin::File));
-        declared.chain(state.added.values().map(|settings| tenant(settings, TenantOrigin::Runtime))).collect()
+        let added = state.added.values().map(|settings| tenant(settings, TenantOrigin::Runtime));
+        let aside = state
+            .aside
+            .values()
+            .map(|(settings, why)| Tenant { set_aside: Some(why.clone()), ..tenant(settings, TenantOrigin::Runtime) });
+        declared.chain(added).chain(aside).collect()
     }
 
     /// One tenant.
@@ -175,6 +206,7 @@ impl Tenants {
         }
         let mut wanted = state.clone();
         wanted.added.remove(name);
+        wanted.aside.remove(name);
         self.change(&mut state, wanted, None).await
     }
 
@@ -182,8 +214,19 @@ impl Tenants {
     /// stays as it was.
     pub async fn declare(&self, declared: Vec<TenantSettings>) -> Result<(), Invalid> {
         let mut state = self.state.lock().await;
-        let wanted = State { declared, added: state.added.clone() };
-        let prepared = self.switchboard.prepare(&wanted.all()).map_err(|refusal| wanted.said_of(refusal, None))?;
+        let mut wanted = State { declared, ..state.clone() };
+        let mut prepared = self.switchboard.prepare(&wanted.all()).map_err(|refusal| wanted.said_of(refusal, None))?;
+        for (name, (settings, _)) in wanted.aside.clone() {
+            wanted.added.insert(name.clone(), settings);
+            match self.switchboard.prepare(&wanted.all()) {
+                Ok(all) => {
+                    tracing::info!(tenant = name, "a tenant that was set aside is served again");
+                    wanted.aside.remove(&name);
+                    prepared = all;
+                }
+                Err(_) => drop(wanted.added.remove(&name)),
+            }
+        }
         self.switchboard.install(prepared);
         *state = wanted;
         Ok(())
@@ -195,15 +238,16 @@ impl Tenants {
         }
         let mut wanted = state.clone();
         wanted.added.insert(tenant.name.clone(), tenant.clone());
+        wanted.aside.remove(&tenant.name);
         self.change(state, wanted, Some(&tenant.name)).await?;
-        Ok(Tenant { settings: tenant, origin: TenantOrigin::Runtime })
+        Ok(Tenant { settings: tenant, origin: TenantOrigin::Runtime, set_aside: None })
     }
 
     /// Checks, writes down, puts into effect.
     async fn change(&self, state: &mut State, wanted: State, changed: Option<&str>) -> Result<(), TenantError> {
         let prepared = self.switchboard.prepare(&wanted.all()).map_err(|refusal| wanted.said_of(refusal, changed))?;
-        let (file, tenants) = (self.file.clone(), wanted.added.values().cloned().collect());
-        let saved = tokio::task::spawn_blocking(move || file.save(&Document { version: VERSION, tenants })).await;
+        let (file, document) = (self.file.clone(), wanted.document());
+        let saved = tokio::task::spawn_blocking(move || file.save(&document)).await;
         saved.map_err(|_| TenantError::Stopped)??;
         self.switchboard.install(prepared);
         *state = wanted;
@@ -297,6 +341,39 @@ mod tests {
         let refused = tenants.declare(vec![tenant("new", "two.test", "echo")]).await.expect_err("taken");
         assert_eq!(refused.field, "domains of two, added by the API");
         assert_eq!(names(&tenants).await, before);
+    }
+
+    #[tokio::test]
+    async fn who_contradicts_the_files_is_set_aside_and_comes_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tenants = open(&folder, vec![]).expect("good");
+        for (name, domain) in [("good", "good.test"), ("taken", "one.test"), ("two", "two.test")] {
+            tenants.add(tenant(name, domain, "echo")).await.expect("added");
+        }
+        // The files now have a domain of one and the name of another.
+        let declared = || vec![tenant("one", "one.test", "echo"), tenant("two", "other.test", "echo")];
+        let tenants = open(&folder, declared()).expect("it starts");
+        let aside = |all: Vec<super::Tenant>| -> Vec<(String, String)> {
+            let why = |tenant: super::Tenant| Some((tenant.settings.name, tenant.set_aside?.field));
+            all.into_iter().filter_map(why).collect()
+        };
+        let both = [("taken".to_owned(), "domains".to_owned()), ("two".to_owned(), "name".to_owned())];
+        assert_eq!(aside(tenants.list().await), both);
+        assert_eq!(tenants.get("two").await.expect("of the file").origin, TenantOrigin::File);
+        assert_eq!(tenants.switchboard.tenant_of("one.test", "600").as_deref(), Some("one"));
+        assert_eq!(tenants.switchboard.tenant_of("good.test", "600").as_deref(), Some("good"));
+        // He is kept also when something else is written down, can be replaced, and comes back when the files let him.
+        tenants.add(tenant("new", "new.test", "echo")).await.expect("added");
+        let tenants = open(&folder, declared()).expect("it starts");
+        assert_eq!(aside(tenants.list().await), both);
+        assert!(matches!(tenants.add(tenant("taken", "x.test", "echo")).await, Err(TenantError::Exists(_))));
+        tenants.put(tenant("taken", "free.test", "echo")).await.expect("replaced");
+        assert_eq!(aside(tenants.list().await), both[1..]);
+        tenants.declare(vec![tenant("one", "one.test", "echo")]).await.expect("good");
+        assert_eq!(aside(tenants.list().await), []);
+        assert_eq!(tenants.switchboard.tenant_of("two.test", "600").as_deref(), Some("two"));
+        // A mistake in the files themselves is refused.
+        assert!(open(&folder, vec![tenant("one", "one.test", "absent")]).is_err());
     }
 
     #[tokio::test]

@@ -131,5 +131,9 @@ fn details(tenant: &TenantView) -> String {
 }
 
 fn said_by(tenant: &TenantView) -> String {
-    if tenant.origin == "file" { "a file".to_owned() } else { "the API".to_owned() }
+    match (&tenant.set_aside, tenant.origin.as_str()) {
+        (Some(why), _) => format!("the API; not served: {}", table::plain(why)),
+        (None, "file") => "a file".to_owned(),
+        (None, _) => "the API".to_owned(),
+    }
 }

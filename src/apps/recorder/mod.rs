@@ -91,18 +91,18 @@ impl Recorder {
         &self.shared.store
     }
 
-    /// Whether the PIN of a mailbox may be tried now.
-    pub(super) fn may_try_pin(&self, tenant: &Arc<str>, mailbox: &str) -> bool {
-        self.attempts().allowed(tenant, mailbox, Instant::now())
+    /// Whether this caller may try the PIN of a mailbox now.
+    pub(super) fn may_try_pin(&self, tenant: &Arc<str>, mailbox: &str, caller: &str) -> bool {
+        self.attempts().allowed(tenant, mailbox, caller, Instant::now())
     }
 
-    /// A PIN was tried.
-    pub(super) fn tried_pin(&self, tenant: &Arc<str>, mailbox: &str, right: bool) {
+    /// This caller tried a PIN.
+    pub(super) fn tried_pin(&self, tenant: &Arc<str>, mailbox: &str, caller: &str, right: bool) {
         if right {
-            self.attempts().right(tenant, mailbox);
+            self.attempts().right(tenant, mailbox, caller);
         } else {
             self.shared.metrics.wrong_pins.inc();
-            self.attempts().wrong(tenant, mailbox, Instant::now());
+            self.attempts().wrong(tenant, mailbox, caller, Instant::now());
         }
     }
 

@@ -143,9 +143,9 @@ impl Mailbox {
             };
             let pin = ask(call, &self.prompts.ask_pin, 12).await?;
             if let Some(expected) = self.pins.get(&mailbox)
-                && recorder.may_try_pin(&self.tenant, &mailbox)
+                && recorder.may_try_pin(&self.tenant, &mailbox, call.caller())
             {
-                recorder.tried_pin(&self.tenant, &mailbox, *expected == pin);
+                recorder.tried_pin(&self.tenant, &mailbox, call.caller(), *expected == pin);
                 if *expected == pin {
                     return Ok(Some(mailbox));
                 }
