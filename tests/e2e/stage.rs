@@ -129,7 +129,8 @@ impl Stage {
     }
 
     /// The end of every test: no call, no reservation, no app task in kamari; no channel and no bridge on any node, nothing that
-    /// was recorded on its disk, nothing that it was lent in its cache.
+    /// was recorded on its disk, nothing that it was lent in its cache, and neither there nor in the files that every node has
+    /// (`asterisk/`) anything of a tenant.
     pub(crate) fn assert_nothing_left(&self) {
         wait_until("kamari to have no call left", SOON, || self.calls() == 0);
         wait_until("kamari to have no task left", SOON, || self.metric("kamari_call_tasks") == 0.0);
@@ -140,6 +141,14 @@ impl Stage {
         for node in &self.nodes {
             let left = recordings_in(&self.lab.directory().join(node.name()));
             assert!(left.is_empty(), "{} has recordings: {left:?}", node.name());
+        }
+        let words = tenant_words(&self.kamari.get("/v1/tenants"));
+        let folders = self.nodes.iter().map(|node| self.lab.directory().join(node.name()));
+        for folder in folders.chain([Path::new(env!("CARGO_MANIFEST_DIR")).join("asterisk")]) {
+            for word in &words {
+                let found = files_with(&folder, word.as_bytes());
+                assert!(found.is_empty(), "\"{word}\" of a tenant is in {found:?}");
+            }
         }
     }
 
@@ -159,14 +168,32 @@ impl Stage {
 
     /// The files on a node's disk that contain this.
     pub(crate) fn files_with(&self, node: &Node, needle: &[u8]) -> Vec<PathBuf> {
-        let mut found = files_in(&self.lab.directory().join(node.name()));
-        found.retain(|file| {
-            // A file may go while it is looked at.
-            let bytes = std::fs::read(file).unwrap_or_default();
-            bytes.windows(needle.len()).any(|window| window[0] == needle[0] && window == needle)
-        });
-        found
+        files_with(&self.lab.directory().join(node.name()), needle)
     }
+}
+
+/// The files below a folder that contain this.
+fn files_with(folder: &Path, needle: &[u8]) -> Vec<PathBuf> {
+    let mut found = files_in(folder);
+    found.retain(|file| {
+        // A file may go while it is looked at.
+        let bytes = std::fs::read(file).unwrap_or_default();
+        bytes.windows(needle.len()).any(|window| window[0] == needle[0] && window == needle)
+    });
+    found
+}
+
+/// What is to be found on no node: names and domains of the tenants, and what they call their numbers, where that is a word
+/// and not a few digits or letters that may stand anywhere.
+fn tenant_words(tenants: &serde_json::Value) -> Vec<String> {
+    let mut words = Vec::new();
+    for tenant in tenants.as_array().expect("tenants") {
+        let names = tenant["domains"].as_array().expect("domains").iter().chain([&tenant["name"]]);
+        words.extend(names.map(|name| name.as_str().expect("a name").to_owned()));
+        words.extend(tenant["extensions"].as_object().expect("extensions").keys().cloned());
+    }
+    words.retain(|word| word.len() >= 6 && word.bytes().any(|byte| byte.is_ascii_alphabetic()));
+    words
 }
 
 /// Every file below a folder, which is there.
@@ -204,4 +231,16 @@ fn a_recording_that_is_left_on_a_node_is_noticed() {
     let mut found = recordings_in(node.path());
     found.sort();
     assert_eq!(found, [left[1].clone(), left[0].clone()]);
+}
+
+#[test]
+fn a_tenant_that_a_node_knows_is_noticed() {
+    let tenants =
+        serde_json::json!([{"name": "one", "domains": ["one.test", "*"], "extensions": {"600": {}, "reception": {}}}]);
+    assert_eq!(tenant_words(&tenants), ["one.test", "reception"]);
+    let node = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir_all(node.path().join("etc")).expect("made");
+    assert_eq!(files_with(node.path(), b"one.test"), Vec::<PathBuf>::new());
+    std::fs::write(node.path().join("etc/sip.conf"), b"domain = one.test\n").expect("written");
+    assert_eq!(files_with(node.path(), b"one.test"), [node.path().join("etc/sip.conf")]);
 }
