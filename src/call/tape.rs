@@ -25,6 +25,8 @@ use super::view::Step;
 
 /// How much longer than the silence that ends a recording its pieces are at least.
 const BEYOND_SILENCE: Duration = Duration::from_secs(2);
+/// How many numbers before the first of a tape that is taken up may be those of pieces that still run.
+const BEFORE: u32 = 3;
 /// Asterisk counts whole seconds.
 const LEAST: Duration = Duration::from_secs(1);
 
@@ -155,6 +157,18 @@ impl Call {
                 }
             }
         }
+    }
+
+    /// Whether a piece that another kamari asked for before this request still runs. Not known is no: then something may be
+    /// missing between that piece and the request's first.
+    pub async fn is_taped(&self, request: &TapeRequest) -> bool {
+        let link = self.core.site.link();
+        for number in request.first.saturating_sub(BEFORE)..request.first {
+            if link.ari.recordings().live(&TapeRequest::name(&request.tape, number)).await.is_ok() {
+                return true;
+            }
+        }
+        false
     }
 
     /// Asks for the next piece. That the call is over meanwhile is no failure of the one that runs.

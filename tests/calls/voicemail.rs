@@ -148,6 +148,45 @@ async fn a_message_goes_on_under_a_new_kamari() {
     after.nothing_left(&nodes).await;
 }
 
+/// The piece that ran when kamari died was not fetched: a node that loses it has lost something, whatever kamari knew.
+#[tokio::test]
+async fn a_message_that_lost_its_end_while_kamari_was_away_is_not_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nodes = [FakeNode::start().await];
+    let (before, store) = World::recording(&nodes, folder.path(), TENANTS).await;
+    let _channel = call_in(&nodes[0], "*200");
+    until("a piece is fetched", || {
+        store.pending().is_ok_and(|all| all.iter().any(|one| store.pieces(&one.tape).is_ok_and(|came| came == [0])))
+    })
+    .await;
+    until("and removed", || nodes[0].stored_recordings().is_empty()).await;
+    before.vanish().await;
+    nodes[0].restart();
+    let (_after, store) = World::recording(&nodes, folder.path(), TENANTS).await;
+    brought_home(&nodes, &store).await;
+    let [message] = messages(&store).try_into().expect("one message");
+    assert!(!message.whole && message.duration_ms >= 1_900, "{message:?}");
+}
+
+/// Kamari asks for two pieces at most ahead; when it is away for longer, nobody records what is said after them.
+#[tokio::test]
+async fn a_message_with_a_gap_is_not_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nodes = [FakeNode::start().await];
+    let (before, _) = World::recording(&nodes, folder.path(), TENANTS).await;
+    let channel = call_in(&nodes[0], "*200");
+    speaks(&nodes[0], Duration::from_millis(300)).await;
+    before.vanish().await;
+    until("nobody records", || nodes[0].leftovers().recordings == 0).await;
+    let (after, store) = World::recording(&nodes, folder.path(), TENANTS).await;
+    speaks(&nodes[0], Duration::from_millis(700)).await;
+    nodes[0].far_end_hangs_up(&channel);
+    brought_home(&nodes, &store).await;
+    let [message] = messages(&store).try_into().expect("one message");
+    assert!(!message.whole && message.duration_ms >= 4_500, "{message:?}");
+    after.nothing_left(&nodes).await;
+}
+
 #[tokio::test]
 async fn a_node_that_is_away_is_asked_again_when_it_returns() {
     let (_folder, nodes, world, store) = stage().await;

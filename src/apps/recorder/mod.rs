@@ -78,7 +78,11 @@ impl Recorder {
         settings: &MediaSettings,
         metrics: Arc<MediaMetrics>,
     ) -> Result<(Self, Collector), StoreError> {
-        let left = store.pending()?.into_iter().map(|pending| (pending.tape.clone(), pending)).collect();
+        let mut left = HashMap::new();
+        for mut pending in store.pending()? {
+            store.expect_more(&mut pending)?;
+            left.insert(pending.tape.clone(), pending);
+        }
         let (jobs, receiver) = mpsc::unbounded_channel();
         let unclaimed = Mutex::new(left);
         let shared =

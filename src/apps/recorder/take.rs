@@ -105,6 +105,9 @@ impl Recorder {
         let _ = self.jobs.send(Job::Tape(pending, receiver));
         if !resumed {
             call.save(&Plan { tape: request.tape.clone() }, &[]).await?;
+        } else if !call.is_taped(&request).await {
+            // Without a collector kamari is stopping.
+            let _ = orders.send(Order::Gap);
         }
         let end = call
             .record_tape(&request, |piece| {
@@ -139,7 +142,8 @@ impl Recorder {
             whole: false,
         };
         let least_ms = wanted.least.as_millis() as u64;
-        let pending = Pending { tape, verdict: Verdict::Open, least_ms, expected: vec![0], kept: false, recording };
+        let pending =
+            Pending { tape, verdict: Verdict::Open, least_ms, expected: vec![0], gap: false, kept: false, recording };
         let entry = pending.clone();
         self.shared.store.run(move |store| store.put_pending(&entry)).await.map_err(AppError::other)?;
         Ok(pending)

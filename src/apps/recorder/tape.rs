@@ -28,6 +28,8 @@ const UNKNOWN_PIECES: u32 = 16;
 pub(super) enum Order {
     /// A piece began or is complete.
     Piece(Piece),
+    /// Nobody recorded for a while before what comes now.
+    Gap,
     /// The recording is over: give it, unless it is too short.
     Finish(oneshot::Sender<Option<Arc<Recording>>>),
     /// Keep it.
@@ -67,7 +69,10 @@ impl Tape {
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Piece(Piece::Begun(number)) if self.pending.expected.contains(&number) => {}
-                Order::Piece(Piece::Begun(number)) => self.pending.expected.push(number),
+                Order::Piece(Piece::Begun(number)) => {
+                    self.pending.expected.push(number);
+                    self.write_down().await;
+                }
                 Order::Piece(Piece::Ended(number)) => self.piece_ended(number).await,
                 Order::Finish(done) => {
                     let kept = self.keep().await.unwrap_or_else(|later| {
@@ -76,6 +81,10 @@ impl Tape {
                     });
                     // The call may be over meanwhile.
                     let _ = done.send(kept);
+                }
+                Order::Gap => {
+                    self.pending.gap = true;
+                    self.write_down().await;
                 }
                 Order::Accept => self.pending.verdict = Verdict::Keep,
                 Order::Discard => self.pending.verdict = Verdict::Discard,
@@ -90,6 +99,10 @@ impl Tape {
         if let Err(later) = self.fetch(&ari, number).await {
             self.failed(&later);
         }
+    }
+
+    /// Writes down what is known, for another kamari. What fails is done again at the end.
+    async fn write_down(&self) {
         let entry = self.pending.clone();
         if let Err(error) = self.shared.store.run(move |store| store.put_pending(&entry)).await {
             self.failed(&error.into());

@@ -46,6 +46,9 @@ pub struct Pending {
     /// Numbers of the pieces that were begun, as far as they are known: it is whole when all of them came.
     #[serde(default)]
     pub expected: Vec<u32>,
+    /// Whether nobody recorded for a while: kamari was away for longer than what it had asked for.
+    #[serde(default)]
+    pub gap: bool,
     /// Whether it was kept already, with the pieces that there were; more may come.
     #[serde(default)]
     pub kept: bool,
@@ -101,6 +104,16 @@ impl Recordings {
         Ok(numbers)
     }
 
+    /// Has one that an earlier kamari left open wait for a piece that has not come: while somebody is recorded there always is
+    /// one, and that kamari may have died before it wrote down which. Blocks on the disk.
+    pub fn expect_more(&self, pending: &mut Pending) -> Result<(), StoreError> {
+        let numbers = self.pieces(&pending.tape)?;
+        if pending.verdict == Verdict::Open && pending.expected.iter().all(|number| numbers.contains(number)) {
+            pending.expected.push(numbers.last().map_or(0, |last| last.saturating_add(1)));
+        }
+        Ok(())
+    }
+
     /// Makes a recording of the pieces that came so far, which is whole if these are all. One that was kept before gets
     /// its new audio, unless it was deleted meanwhile. Nothing comes of less than the least length. Blocks on the disk.
     pub fn keep_pieces(&self, pending: &mut Pending) -> Result<Option<Arc<Recording>>, StoreError> {
@@ -110,7 +123,7 @@ impl Recordings {
             return Ok(None);
         }
         let numbers = self.pieces(&pending.tape)?;
-        let whole = pending.expected.iter().all(|number| numbers.contains(number));
+        let whole = !pending.gap && pending.expected.iter().all(|number| numbers.contains(number));
         let path = |number: &u32| self.tape(&pending.tape, &format!("{number}.pcm"));
         let paths: Vec<PathBuf> = numbers.iter().map(path).collect();
         let mut recording = now.map_or_else(|| pending.recording.clone(), |now| (*now).clone());

@@ -127,7 +127,7 @@ pub struct Recording {
     /// Size of the audio file in bytes.
     pub bytes: u64,
     /// Whether nothing of it is missing. A part is missing while the node that has it is away, and for good when the node
-    /// came back without it.
+    /// came back without it; and when kamari was away for so long that nobody recorded.
     pub whole: bool,
 }
 

@@ -33,7 +33,7 @@ fn message(mailbox: &str) -> Purpose {
 
 fn pending(recording: Recording) -> Pending {
     let tape = format!("kamari-recording-{}", recording.id);
-    Pending { tape, verdict: Verdict::Open, least_ms: 0, expected: Vec::new(), kept: false, recording }
+    Pending { tape, verdict: Verdict::Open, least_ms: 0, expected: Vec::new(), gap: false, kept: false, recording }
 }
 
 /// A file of so many milliseconds of this sample.
