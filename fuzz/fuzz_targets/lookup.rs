@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(query) = std::str::from_utf8(bytes) else { return };
-    let target = Target { name: NodeName::new("ast1").unwrap(), sip: SipUri::new("sip:127.0.0.1:5060").unwrap() };
+    let target = Target::new(NodeName::new("ast1").unwrap(), SipUri::new("sip:127.0.0.1:5060").unwrap());
     if let Ok(document) = answer_to(query, &[target]) {
         assert!(document.len() < 8_192);
         assert!(document.iter().all(|byte| (0x20..0x7f).contains(byte)));

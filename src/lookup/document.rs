@@ -33,11 +33,7 @@ pub(super) fn write_routes<'a>(
             out.extend_from_slice(domain.as_bytes());
             out.extend_from_slice(br#"","#);
         }
-        out.extend_from_slice(br#""dst_uri":""#);
-        out.extend_from_slice(target.sip.as_str().as_bytes());
-        out.extend_from_slice(br#"","node":""#);
-        out.extend_from_slice(target.name.as_str().as_bytes());
-        out.extend_from_slice(br#""}"#);
+        out.extend_from_slice(target.route().as_bytes());
     }
     out.push(b']');
     if let Some(target) = first {
@@ -103,7 +99,7 @@ mod tests {
     }
 
     fn target(name: &str, sip: &str) -> Target {
-        Target { name: NodeName::new(name).unwrap(), sip: SipUri::new(sip).unwrap() }
+        Target::new(NodeName::new(name).unwrap(), SipUri::new(sip).unwrap())
     }
 
     #[test]

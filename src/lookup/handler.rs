@@ -203,7 +203,7 @@ mod tests {
             node.on_resync(0, NOW);
             // Of one length, so that the documents are.
             let name = NodeName::new(&format!("ast{number:04}")).unwrap();
-            targets.push(Target { name, sip: SipUri::new(&format!("sip:ast{number:04}.example.test")).unwrap() });
+            targets.push(Target::new(name, SipUri::new(&format!("sip:ast{number:04}.example.test")).unwrap()));
         }
         let (routing, taken) = Routing::standalone(&balancer, targets, NOW);
         (Handler::new(Arc::new(routing), Metrics::new().unwrap().lookup), taken)

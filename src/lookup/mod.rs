@@ -7,6 +7,7 @@
 //! Invariants: an answer never waits for another task and never logs; whatever a caller sends, the status is 200 or 400,
 //! and the document is one JSON object of plain ASCII below 8 KiB, the smallest buffer a supported Kamailio has.
 
+mod aside;
 mod document;
 mod handler;
 mod plain;

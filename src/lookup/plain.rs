@@ -10,7 +10,7 @@
 //! Invariants: an answer is written as a whole before the next request is looked at; both buffers are the connection's own
 //! and are used again, so that an answer allocates nothing for its text; neither grows beyond one head or one answer.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::aside::Aside;
 use super::handler::Handler;
 
 /// Most header lines of a plain request. Kamailio's have three.
@@ -55,37 +56,41 @@ pub(super) async fn serve(
     stop: &CancellationToken,
 ) -> End {
     let watch = Watch::new();
+    let over = async {
+        tokio::select! {
+            () = watch.silent_for(idle_timeout) => {},
+            () = stop.cancelled() => watch.stopped().await,
+        }
+    };
     tokio::select! {
         biased;
-        end = answer(stream, handler, &watch, stop) => end,
-        () = watch.silent_for(idle_timeout) => End::Over,
+        end = answer(stream, handler, &watch) => end,
+        () = Aside::new(over) => End::Over,
     }
 }
 
-async fn answer(stream: &mut TcpStream, handler: &Handler, watch: &Watch, stop: &CancellationToken) -> End {
+async fn answer(stream: &mut TcpStream, handler: &Handler, watch: &Watch) -> End {
     let (mut read, mut body, mut written) = (Vec::with_capacity(1_024), Vec::with_capacity(1_024), Vec::new());
-    let stopped = stop.cancelled();
-    tokio::pin!(stopped);
     loop {
         match head(&read) {
             Head::Question { query, length } => {
                 let asked = Instant::now();
                 let status = handler.document(query, asked, &mut body);
                 write_answer(&mut written, status, &body);
-                if stream.write_all(&written).await.is_err() {
+                watch.answers(true);
+                if stream.write_all(&written).await.is_err() || watch.is_stopped() {
                     return End::Over;
                 }
+                watch.answers(false);
                 read.drain(..length);
                 watch.answered(asked);
             }
             Head::Other => return End::HandOver(read),
-            Head::Unfinished => tokio::select! {
-                biased;
-                got = stream.read_buf(&mut read) => if !matches!(got, Ok(1..)) {
+            Head::Unfinished => {
+                if !matches!(stream.read_buf(&mut read).await, Ok(1..)) {
                     return End::Over;
-                },
-                () = &mut stopped => return End::Over,
-            },
+                }
+            }
         }
     }
 }
@@ -129,21 +134,41 @@ fn write_answer(out: &mut Vec<u8>, status: StatusCode, body: &[u8]) {
     out.extend_from_slice(body);
 }
 
-/// When the last question that was answered came. One timer for the life of the connection: it is not touched by a request, and looks
-/// at the clock only when it may be time.
+/// What a connection is at, for the timer and the stop signal beside it. They look when they are woken; a request touches neither.
 struct Watch {
     began: Instant,
     /// Milliseconds from `began` to the last question that was answered.
     last_ms: AtomicU64,
+    /// An answer is on its way out.
+    answers: AtomicBool,
+    /// The server stops.
+    stopped: AtomicBool,
 }
 
 impl Watch {
     fn new() -> Self {
-        Self { began: Instant::now(), last_ms: AtomicU64::new(0) }
+        let (answers, stopped) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { began: Instant::now(), last_ms: AtomicU64::new(0), answers, stopped }
+    }
+
+    fn answers(&self, on_its_way: bool) {
+        self.answers.store(on_its_way, Ordering::Relaxed);
     }
 
     fn answered(&self, asked: Instant) {
         self.last_ms.store(asked.duration_since(self.began).as_millis() as u64, Ordering::Relaxed);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// The server stops: completes unless an answer is on its way out, after which the connection ends by itself.
+    async fn stopped(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        if self.answers.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Completes when nothing has been answered for this long.

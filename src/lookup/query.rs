@@ -6,8 +6,6 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
-
 use super::uri;
 use crate::invalid::Invalid;
 use crate::pool::CallId;
@@ -37,8 +35,12 @@ impl<'a> Query<'a> {
     pub(super) fn parse(query: &'a str) -> Result<Self, Invalid> {
         let (mut call_id, mut user, mut domain) = (None, None, None);
         let (mut from, mut to, mut src) = (None, None, None);
-        for pair in query.split('&') {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let mut rest = Some(query);
+        while let Some(pairs) = rest {
+            let (pair, others) = cut(pairs, b'&');
+            let (key, value) = cut(pair, b'=');
+            let value = value.unwrap_or("");
+            rest = others;
             let field = match key {
                 "call_id" => &mut call_id,
                 "user" => &mut user,
@@ -98,28 +100,59 @@ fn check(
     is_good: impl Fn(u8) -> bool,
 ) -> Result<(), Invalid> {
     let value = value.unwrap_or("");
-    // Decoding never makes longer, and most values need none.
-    let is_right = if value.as_bytes().contains(&b'%') {
-        uri::escapes_are_whole(value.as_bytes())
-            && percent_decode_str(value).count() <= limit
-            && percent_decode_str(value).all(&is_good)
-    } else {
-        value.len() <= limit && value.bytes().all(&is_good)
-    };
+    let mut left = limit;
+    let is_right = Decoded(value.as_bytes()).all(|byte| {
+        let fits = left > 0;
+        left = left.saturating_sub(1);
+        fits && byte.is_some_and(&is_good)
+    });
     if is_right { Ok(()) } else { Err(Invalid::new(field, expected, lossy(&decode(field, value)?))) }
+}
+
+/// What is before the first `end`, and what is behind it if there is one. `end` is of ASCII.
+fn cut(text: &str, end: u8) -> (&str, Option<&str>) {
+    match text.bytes().position(|byte| byte == end) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    }
+}
+
+/// The bytes that a percent-encoded text stands for. Nothing in the place of an escape that is not whole.
+struct Decoded<'a>(&'a [u8]);
+
+impl Iterator for Decoded<'_> {
+    type Item = Option<u8>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match *self.0 {
+            [] => None,
+            [b'%', high, low, ref rest @ ..] => {
+                self.0 = rest;
+                Some(hex(high).zip(hex(low)).map(|(high, low)| high << 4 | low))
+            }
+            [byte, ref rest @ ..] => {
+                self.0 = rest;
+                Some((byte != b'%').then_some(byte))
+            }
+        }
+    }
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).map(|value| value as u8)
 }
 
 /// Undoes percent-encoding. `+` stays `+` (RFC 3986): it begins telephone numbers.
 fn decode<'a>(field: &str, value: &'a str) -> Result<Cow<'a, [u8]>, Invalid> {
-    if !uri::escapes_are_whole(value.as_bytes()) {
-        return Err(Invalid::new(field, "percent-encoding with two hexadecimal digits", value));
-    }
-    if !value.as_bytes().contains(&b'%') {
-        return Ok(Cow::Borrowed(value.as_bytes()));
-    }
+    let bytes = value.as_bytes();
+    let Some(plain) = bytes.iter().position(|byte| *byte == b'%') else { return Ok(Cow::Borrowed(bytes)) };
     // Decoded, it is shorter: the memory is asked for once.
-    let mut decoded = Vec::with_capacity(value.len());
-    decoded.extend(percent_decode_str(value));
+    let mut decoded = Vec::with_capacity(bytes.len());
+    decoded.extend_from_slice(&bytes[..plain]);
+    for byte in Decoded(&bytes[plain..]) {
+        let whole = byte.ok_or_else(|| Invalid::new(field, "percent-encoding with two hexadecimal digits", value))?;
+        decoded.push(whole);
+    }
     Ok(Cow::Owned(decoded))
 }
 
@@ -140,7 +173,7 @@ fn lossy(bytes: &[u8]) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::Query;
+    use super::{Decoded, Query};
 
     fn refused(query: &str) -> String {
         Query::parse(query).expect_err(query).field
@@ -156,6 +189,16 @@ mod tests {
         assert!(matches!(query.domain, Some(std::borrow::Cow::Borrowed(_))));
         let bare = Query::parse("call_id=1&user=&domain=").unwrap();
         assert_eq!((bare.user, bare.domain), (None, None));
+    }
+
+    #[test]
+    fn half_an_escape_is_none() {
+        let whole = |text: &str| Decoded(text.as_bytes()).collect::<Option<Vec<u8>>>();
+        assert_eq!(whole("a%41%fF+").as_deref(), Some(&b"aA\xff+"[..]));
+        assert_eq!(whole("").as_deref(), Some(&b""[..]));
+        for text in ["%", "%4", "%g0", "a%4%41", "%+1", "%%41"] {
+            assert_eq!(whole(text), None, "{text}");
+        }
     }
 
     #[test]

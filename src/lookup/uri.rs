@@ -4,18 +4,6 @@ use std::net::Ipv6Addr;
 
 use crate::pool::is_host;
 
-/// Whether every `%` begins an escape of two hexadecimal digits.
-pub(super) fn escapes_are_whole(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
-        match rest[at + 1..] {
-            [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest = &rest[at + 3..],
-            _ => return false,
-        }
-    }
-    true
-}
-
 /// Whether these bytes may be a user part: no control character, neither plain nor escaped. An escaped NUL would be
 /// the end of the string for whoever unescapes it in C.
 pub(super) fn is_user(bytes: &[u8]) -> bool {
@@ -59,7 +47,7 @@ fn escape(three: &[u8]) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{escapes_are_whole, is_domain, is_user, write_user};
+    use super::{is_domain, is_user, write_user};
 
     fn written(user: &[u8]) -> String {
         let mut out = Vec::new();
@@ -90,11 +78,5 @@ mod tests {
     fn domains_are_hosts() {
         assert!(["example.test", "10.0.0.1", "[2001:db8::1]", "a_b.c."].into_iter().all(is_domain));
         assert!(!["", "a b", "[::1", "::1", "a:1", "a@b", "a\"", "[a]", "..", "ä.test"].into_iter().any(is_domain));
-    }
-
-    #[test]
-    fn half_an_escape_is_none() {
-        assert!(escapes_are_whole(b"a%41%fF") && escapes_are_whole(b""));
-        assert!(![&b"%"[..], b"%4", b"%g0", b"a%4%41"].into_iter().any(escapes_are_whole));
     }
 }

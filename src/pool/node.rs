@@ -79,7 +79,7 @@ impl Node {
     }
 
     pub(super) fn target(&self) -> Target {
-        Target { name: self.member.spec.name.clone(), sip: self.member.spec.sip.clone() }
+        Target::new(self.member.spec.name.clone(), self.member.spec.sip.clone())
     }
 
     /// Moves the state machine; a change of availability starts its clock anew.

@@ -12,6 +12,21 @@ pub struct Target {
     pub name: NodeName,
     /// Where Kamailio sends the call.
     pub sip: SipUri,
+    /// How every answer that names the node ends its route: written once, and in one piece of memory.
+    route: Box<str>,
+}
+
+impl Target {
+    /// A node of this name and address.
+    pub fn new(name: NodeName, sip: SipUri) -> Self {
+        let route = format!(r#""dst_uri":"{}","node":"{}"}}"#, sip.as_str(), name.as_str()).into();
+        Self { name, sip, route }
+    }
+
+    /// Members `dst_uri` and `node` of an rtjson route, and its end.
+    pub(crate) fn route(&self) -> &str {
+        &self.route
+    }
 }
 
 /// The pool at one instant: how each node scores, and what it is called. Both are indexed by slot.
