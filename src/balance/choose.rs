@@ -29,13 +29,14 @@ const ROUNDS: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ranked {
     slots: [Slot; MAX_ROUTES],
-    len: usize,
+    /// A byte, since whoever remembers many answers remembers this with each.
+    len: u8,
 }
 
 impl Ranked {
     /// The nodes, best first.
     pub fn as_slice(&self) -> &[Slot] {
-        &self.slots[..self.len]
+        &self.slots[..usize::from(self.len)]
     }
 
     /// The best node.
@@ -50,7 +51,7 @@ impl Ranked {
 
     /// One more, behind the others; nothing when it is full.
     pub(super) fn push(&mut self, slot: Slot) {
-        if let Some(place) = self.slots.get_mut(self.len) {
+        if let Some(place) = self.slots.get_mut(usize::from(self.len)) {
             *place = slot;
             self.len += 1;
         }
@@ -288,7 +289,7 @@ impl Best {
     }
 
     fn ranked(&self) -> Ranked {
-        Ranked { slots: self.slot, len: self.len }
+        Ranked { slots: self.slot, len: self.len as u8 }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The nodes of least cost, found without looking at each.
 //!
-//! The pool is cut into at most `STRETCHES` stretches of blocks, and of each the least cost is known, and how many nodes
-//! share it: in a pool of up to 1,024 nodes a stretch is one block. Finding the best node is then one short run over that
-//! list, and one look at a block. Among equals one is drawn: each node of least cost is one lot, wherever it is.
+//! Of each group of blocks the least cost is remembered, and how many nodes share it. The pool is cut into at most `STRETCHES`
+//! stretches of groups: in a pool of up to 4,096 nodes a stretch is one group. Finding the best node is then one short run over
+//! that list, and one look at a group and a block. Among equals one is drawn: each node of least cost is one lot, wherever it is.
 //!
 //! The costs of a block know nothing of what depends on the instant (whether a node is still in sight, full, or has had
 //! its share), and that can only make a node worse. So a node that was drawn is judged; if its judgement differs from its cost, its
@@ -10,14 +10,13 @@
 //! each of these as likely as any other. When that happens too often, as in a pool where much is wrong, all blocks are judged.
 
 use super::choose::{Ranked, judge, tie_key};
-use super::minima::Least;
+use super::minima::{Least, Lots};
 use super::scores::Scores;
-use super::table::{LANES, LoadTable, Slot};
+use super::table::{GROUP, LANES, LoadTable, Slot};
+use std::ops::Range;
 
 /// The most stretches into which a pool is cut.
-const STRETCHES: usize = 128;
-/// How many stretches are passed over in one step.
-const AT_ONCE: usize = 16;
+const STRETCHES: usize = 64;
 /// How many blocks are judged one by one before all are.
 const ONE_BY_ONE: usize = 8;
 
@@ -26,12 +25,11 @@ pub(super) struct Front<'a> {
     scores: &'a Scores,
     table: &'a LoadTable,
     now_ms: u64,
-    /// Blocks to a stretch.
+    /// Groups to a stretch.
     width: usize,
-    stretches: usize,
-    /// The least cost of each stretch, and how many nodes have it; infinite beyond the last.
-    cost: [f32; STRETCHES],
-    lots: [u32; STRETCHES],
+    /// The least cost of each stretch, and how many nodes that are not taken have it.
+    stretches: [Lots; STRETCHES],
+    len: usize,
     /// Blocks that are known by their nodes' judgements.
     judged: Judged,
     taken: Ranked,
@@ -44,20 +42,20 @@ enum Judged {
 
 impl<'a> Front<'a> {
     pub(super) fn new(scores: &'a Scores, table: &'a LoadTable, now_ms: u64) -> Self {
-        let width = scores.blocks.len().div_ceil(STRETCHES).max(1);
+        let groups = scores.blocks.len().div_ceil(GROUP);
+        let width = groups.div_ceil(STRETCHES).max(1);
         let mut front = Self {
             scores,
             table,
             now_ms,
             width,
-            stretches: scores.blocks.len().div_ceil(width).min(STRETCHES),
-            cost: [f32::INFINITY; STRETCHES],
-            lots: [0; STRETCHES],
+            stretches: [Lots::NONE; STRETCHES],
+            len: groups.div_ceil(width).min(STRETCHES),
             judged: Judged::Some([0; ONE_BY_ONE], 0),
             taken: Ranked::default(),
         };
-        for stretch in 0..front.stretches {
-            front.sum_up(stretch, Self::remembered);
+        for stretch in 0..front.len {
+            front.look_at(stretch);
         }
         front
     }
@@ -85,45 +83,52 @@ impl<'a> Front<'a> {
 
     /// The least cost, and how many nodes have it.
     fn least_of_all(&self) -> (f32, u32) {
-        let costs = &self.cost[..self.stretches.min(STRETCHES)];
-        let least = costs.iter().fold(f32::INFINITY, |least, &cost| if cost < least { cost } else { least });
-        (least, lots_at(least, costs, &self.lots))
+        let Lots { cost, lots } = self.stretches().iter().copied().fold(Lots::NONE, Lots::and);
+        (cost, lots)
+    }
+
+    fn stretches(&self) -> &[Lots] {
+        &self.stretches[..self.len.min(STRETCHES)]
     }
 
     /// Looks for the node with this lot among those of cost `least`. Whether it could be taken: if not, its block is judged
     /// now.
     fn draw(&mut self, least: f32, mut lot: u32) -> bool {
-        let mut first = 0;
-        for (costs, lots) in self.cost.chunks(AT_ONCE).zip(self.lots.chunks(AT_ONCE)) {
-            let lots = lots_at(least, costs, lots);
-            if lot < lots {
-                break;
+        for stretch in 0..self.stretches().len() {
+            let lots = self.stretches[stretch].at(least);
+            if lot >= lots {
+                lot -= lots;
+                continue;
             }
-            lot -= lots;
-            first += AT_ONCE;
-        }
-        for stretch in first..self.stretches.min(STRETCHES) {
-            let lots = if self.cost[stretch] <= least { self.lots[stretch] } else { 0 };
-            if lot < lots {
-                let taken = self.draw_from(stretch, least, lot);
+            let taken = self.draw_from(stretch, least, lot);
+            if taken && lots > 1 {
+                self.stretches[stretch].lots -= 1;
+            } else {
                 self.look_at(stretch);
-                return taken;
             }
-            lot -= lots;
+            return taken;
         }
         false
     }
 
     /// The same within a stretch. Where another thread changed a block meanwhile, the lot may be gone.
     fn draw_from(&mut self, stretch: usize, least: f32, mut lot: u32) -> bool {
-        for block in self.blocks_of(stretch) {
-            let of_block = self.least(block);
-            let lots = if of_block.cost <= least { of_block.lanes.count_ones() } else { 0 };
-            if lot < lots {
-                let lane = (0..LANES).filter(|lane| of_block.lanes >> lane & 1 == 1).nth(lot as usize);
-                return lane.is_some_and(|lane| self.take_or_judge(block, lane, least));
+        for group in self.groups_of(stretch) {
+            // A stretch of one group is that group.
+            let of_group = if self.width > 1 { self.lots(group).at(least) } else { u32::MAX };
+            if lot >= of_group {
+                lot -= of_group;
+                continue;
             }
-            lot -= lots;
+            for block in self.blocks_of(group) {
+                let of_block = self.least(block);
+                let lots = Lots::from(of_block).at(least);
+                if lot < lots {
+                    let lane = (0..LANES).filter(|lane| of_block.lanes >> lane & 1 == 1).nth(lot as usize);
+                    return lane.is_some_and(|lane| self.take_or_judge(block, lane, least));
+                }
+                lot -= lots;
+            }
         }
         false
     }
@@ -148,46 +153,52 @@ impl<'a> Front<'a> {
     }
 
     fn look_at_all(&mut self) {
-        for stretch in 0..self.stretches {
+        for stretch in 0..self.len {
             self.look_at(stretch);
         }
     }
 
     /// Brings the entry of a stretch up to date.
-    fn look_at(&mut self, stretch: usize) {
-        self.sum_up(stretch, Self::least);
-    }
-
     #[inline]
-    fn sum_up(&mut self, stretch: usize, least_of: impl Fn(&Self, usize) -> Least) {
-        let (mut cost, mut lots) = (f32::INFINITY, 0);
-        for block in self.blocks_of(stretch) {
-            let least = least_of(self, block);
-            if least.cost < cost {
-                (cost, lots) = (least.cost, 0);
-            }
-            if least.cost <= cost {
-                lots += least.lanes.count_ones();
-            }
-        }
-        (self.cost[stretch], self.lots[stretch]) = (cost, lots);
+    fn look_at(&mut self, stretch: usize) {
+        self.stretches[stretch] = self.groups_of(stretch).map(|group| self.lots(group)).fold(Lots::NONE, Lots::and);
     }
 
-    fn blocks_of(&self, stretch: usize) -> std::ops::Range<usize> {
+    fn groups_of(&self, stretch: usize) -> Range<usize> {
         let first = stretch * self.width;
-        first..(first + self.width).min(self.scores.blocks.len())
+        first..(first + self.width).min(self.scores.blocks.len().div_ceil(GROUP))
+    }
+
+    fn blocks_of(&self, group: usize) -> Range<usize> {
+        let first = group * GROUP;
+        first..(first + GROUP).min(self.scores.blocks.len())
+    }
+
+    /// The least cost in a group, and how many nodes that are not taken have it.
+    #[inline]
+    fn lots(&self, group: usize) -> Lots {
+        let is_untouched = !self.is_any_judged(group) && !self.is_any_taken(group);
+        let lots = || self.blocks_of(group).map(|block| self.least(block).into()).fold(Lots::NONE, Lots::and);
+        if is_untouched { self.scores.minima.of_group(group, self.table.group_changes(group), lots) } else { lots() }
     }
 
     /// The least cost in a block, without the nodes that were taken.
     fn least(&self, block: usize) -> Least {
-        if self.is_judged(block) || self.is_taken_from(block) { self.least_left(block) } else { self.remembered(block) }
+        if self.is_judged(block) {
+            return self.least_left(block);
+        }
+        let least = self.remembered(block);
+        match least.lanes & !self.lanes_taken(block) {
+            0 => self.least_left(block),
+            lanes => Least { lanes, ..least },
+        }
     }
 
     /// The same, where nothing was taken or judged.
     #[inline]
     fn remembered(&self, block: usize) -> Least {
         let changes = self.table.changes(block);
-        self.scores.minima.of(block, changes, || self.costs(block))
+        self.scores.minima.of_block(block, changes, || self.costs(block))
     }
 
     /// The same, where something was.
@@ -223,16 +234,25 @@ impl<'a> Front<'a> {
         }
     }
 
+    /// The nodes of a block that were taken, a bit each.
     #[inline]
-    fn is_taken_from(&self, block: usize) -> bool {
-        self.taken.as_slice().iter().any(|slot| slot.index() / LANES == block)
+    fn lanes_taken(&self, block: usize) -> u8 {
+        let of_block = self.taken.as_slice().iter().filter(|slot| slot.index() / LANES == block);
+        of_block.fold(0, |lanes, slot| lanes | 1 << (slot.index() % LANES))
     }
-}
 
-/// How many nodes of these stretches have that cost, which is the least.
-#[inline]
-fn lots_at(least: f32, costs: &[f32], lots: &[u32]) -> u32 {
-    costs.iter().zip(lots).map(|(&cost, &lots)| if cost <= least { lots } else { 0 }).sum()
+    #[inline]
+    fn is_any_judged(&self, group: usize) -> bool {
+        match &self.judged {
+            Judged::Some(blocks, count) => blocks[..*count].iter().any(|block| block / GROUP == group),
+            Judged::All => true,
+        }
+    }
+
+    #[inline]
+    fn is_any_taken(&self, group: usize) -> bool {
+        self.taken.as_slice().iter().any(|slot| slot.index() / (LANES * GROUP) == group)
+    }
 }
 
 #[cfg(test)]

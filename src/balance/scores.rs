@@ -31,8 +31,9 @@ pub enum Class {
     Withheld,
 }
 
-/// One node as the choice sees it.
+/// One node as the choice sees it. In one line of a cache, as a node's place in the load table is.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(align(64))]
 pub struct Record {
     /// Calls that it may carry, reservations and foreign calls included; 0 when it takes no new call at all.
     pub(super) limit: u32,

@@ -7,8 +7,9 @@
 //! reservation is tested and taken in one step, and a confirmed call never counts twice or not at all. Only the owner of
 //! the pool's state (through `NodeState`) changes `own` and `foreign` or gives reservations back; lookup threads only add
 //! reservations. Subtraction saturates: a message that comes late, for a slot that was reset, cannot wrap a count.
-//! Whoever changed the sum of a word says so in its block's count of changes afterwards: who reads that count first and
-//! the words then has seen all that was counted, so that what was computed of a block may be kept until its count moves.
+//! Whoever changed the sum of a word says so afterwards in its block's count of changes, and then in that of the block's group:
+//! who reads a count first and what it covers then has seen all that was counted, so that what was computed of a block or a group
+//! may be kept until its count moves.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -32,6 +33,8 @@ impl Slot {
 
 /// Nodes in one block, as the choice reads them.
 pub(super) const LANES: usize = 8;
+/// Blocks in one group.
+pub(super) const GROUP: usize = 8;
 
 /// Bits of one count within a word. Three counts of 21 bits: up to 2,097,151 calls each.
 const BITS: u32 = 21;
@@ -81,18 +84,28 @@ impl Load {
     }
 }
 
-/// The load of all nodes, by slot. Fixed in size, so that it never moves under a reader. Each array is contiguous: the
-/// choice runs over the counts of changes alone, and looks into the others for the few blocks and nodes that matter.
+/// What the table holds of one node. Side by side and never across two lines of a cache, since whoever judges a node needs all of
+/// it: of a large pool little is in the processor's caches, and what a choice costs is how many lines of them it touches.
+#[derive(Debug, Default)]
+#[repr(align(32))]
+struct Seat {
+    /// `own`, `reserved` and `foreign`, packed as `Load::to_word` says.
+    load: AtomicU64,
+    /// Until when the node's data count as fresh, in milliseconds since the owner's epoch; 0 = there are none.
+    fresh_until_ms: AtomicU64,
+    /// Reservations ever taken on the slot, wrapping: the meter against which attempts are rationed.
+    attempts: AtomicU32,
+}
+
+/// The load of all nodes, by slot. Fixed in size, so that it never moves under a reader. The choice runs over the counts of
+/// changes alone, and looks at the seats of the few blocks and nodes that matter.
 #[derive(Debug)]
 pub struct LoadTable {
-    /// `own`, `reserved` and `foreign`, packed as `Load::to_word` says.
-    loads: Box<[AtomicU64]>,
+    seats: Box<[Seat]>,
     /// How often the sum of any node of a block was changed, wrapping; by block.
     changes: Box<[AtomicU32]>,
-    /// Until when a node's data count as fresh, in milliseconds since the owner's epoch; 0 = there are none.
-    fresh_until_ms: Box<[AtomicU64]>,
-    /// Reservations ever taken on a slot, wrapping: the meter against which attempts are rationed.
-    attempts: Box<[AtomicU32]>,
+    /// The same, by group.
+    group_changes: Box<[AtomicU32]>,
     refusals: AtomicU32,
 }
 
@@ -100,27 +113,26 @@ impl LoadTable {
     /// A table for at most `slots` nodes, all empty.
     pub fn new(slots: usize) -> Self {
         Self {
-            loads: (0..slots).map(|_| AtomicU64::default()).collect(),
+            seats: (0..slots).map(|_| Seat::default()).collect(),
             changes: (0..slots.div_ceil(LANES)).map(|_| AtomicU32::default()).collect(),
-            fresh_until_ms: (0..slots).map(|_| AtomicU64::default()).collect(),
-            attempts: (0..slots).map(|_| AtomicU32::default()).collect(),
+            group_changes: (0..slots.div_ceil(LANES * GROUP)).map(|_| AtomicU32::default()).collect(),
             refusals: AtomicU32::new(0),
         }
     }
 
     /// How many nodes it has room for.
     pub fn slots(&self) -> usize {
-        self.loads.len()
+        self.seats.len()
     }
 
     /// The load of one node; all zero for a slot outside the table.
     pub fn load(&self, slot: Slot) -> Load {
-        self.loads.get(slot.index()).map_or(Load::default(), |load| Load::from_word(load.load(Relaxed)))
+        self.seat(slot).map_or(Load::default(), |seat| Load::from_word(seat.load.load(Relaxed)))
     }
 
     /// Reservations ever taken on the slot, wrapping at 2^32.
     pub fn attempts(&self, slot: Slot) -> u32 {
-        self.attempts.get(slot.index()).map_or(0, |attempts| attempts.load(Relaxed))
+        self.seat(slot).map_or(0, |seat| seat.attempts.load(Relaxed))
     }
 
     /// Until when, since the owner's epoch, the node's data count as fresh; zero when there are none.
@@ -130,7 +142,7 @@ impl LoadTable {
 
     /// The same in milliseconds.
     pub(super) fn fresh_until_ms(&self, slot: Slot) -> u64 {
-        self.fresh_until_ms.get(slot.index()).map_or(0, |until| until.load(Relaxed))
+        self.seat(slot).map_or(0, |seat| seat.fresh_until_ms.load(Relaxed))
     }
 
     /// How often the sum of any node of a block was changed, wrapping. What is read of the block after this is at least
@@ -140,19 +152,32 @@ impl LoadTable {
         self.changes.get(block).map_or(0, |changes| changes.load(Acquire))
     }
 
+    /// The same of a group.
+    #[inline]
+    pub(super) fn group_changes(&self, group: usize) -> u32 {
+        self.group_changes.get(group).map_or(0, |changes| changes.load(Acquire))
+    }
+
     /// The calls on each node of a block; none on what lies beyond the table.
     #[inline]
     pub(super) fn totals(&self, block: usize) -> [u32; LANES] {
         let mut totals = [0; LANES];
-        let words = self.loads.get(block * LANES..).unwrap_or_default();
-        for (total, word) in totals.iter_mut().zip(words) {
-            *total = Load::total_of(word.load(Relaxed));
+        let seats = self.seats.get(block * LANES..).unwrap_or_default();
+        for (total, seat) in totals.iter_mut().zip(seats) {
+            *total = Load::total_of(seat.load.load(Relaxed));
         }
         totals
     }
 
+    #[inline]
+    fn seat(&self, slot: Slot) -> Option<&Seat> {
+        self.seats.get(slot.index())
+    }
+
     fn changed(&self, slot: Slot) {
-        if let Some(changes) = self.changes.get(slot.index() / LANES) {
+        let of_block = self.changes.get(slot.index() / LANES);
+        let of_group = self.group_changes.get(slot.index() / (LANES * GROUP));
+        for changes in [of_block, of_group].into_iter().flatten() {
             changes.fetch_add(1, Release);
         }
     }
@@ -161,23 +186,21 @@ impl LoadTable {
     /// `attempts_until` when that is given. Safe from any thread: however many race, reservations never bring the node
     /// above its limit, and none is turned away below it.
     pub(super) fn try_reserve(&self, slot: Slot, limit: u32, attempts_until: Option<u32>) -> bool {
-        let (Some(load), Some(attempts)) = (self.loads.get(slot.index()), self.attempts.get(slot.index())) else {
-            return false;
-        };
-        let allowed = attempts.try_update(Relaxed, Relaxed, |count| {
+        let Some(seat) = self.seat(slot) else { return false };
+        let allowed = seat.attempts.try_update(Relaxed, Relaxed, |count| {
             let room = attempts_until.is_none_or(|until| until.wrapping_sub(count).cast_signed() > 0);
             room.then_some(count.wrapping_add(1))
         });
         if allowed.is_err() {
             return false;
         }
-        let taken = load.try_update(Relaxed, Relaxed, |word| {
+        let taken = seat.load.try_update(Relaxed, Relaxed, |word| {
             let load = Load::from_word(word);
             let room = load.total() < limit && u64::from(load.reserved) < COUNT_MAX;
             room.then_some(word + RESERVED_ONE)
         });
         if taken.is_err() {
-            attempts.fetch_sub(1, Relaxed);
+            seat.attempts.fetch_sub(1, Relaxed);
             return false;
         }
         self.changed(slot);
@@ -229,8 +252,8 @@ impl LoadTable {
 
     /// Sets until when the node's data count as fresh. Rounded up to a millisecond; zero means none.
     pub(super) fn set_fresh_until(&self, slot: Slot, until: Duration) {
-        if let Some(fresh_until_ms) = self.fresh_until_ms.get(slot.index()) {
-            fresh_until_ms.store(until.as_millis().try_into().unwrap_or(u64::MAX), Relaxed);
+        if let Some(seat) = self.seat(slot) {
+            seat.fresh_until_ms.store(until.as_millis().try_into().unwrap_or(u64::MAX), Relaxed);
         }
     }
 
@@ -242,13 +265,13 @@ impl LoadTable {
 
     /// Applies `f` to the node's counts as one atomic step.
     fn change(&self, slot: Slot, f: impl Fn(&mut Load)) {
-        let Some(word) = self.loads.get(slot.index()) else { return };
+        let Some(seat) = self.seat(slot) else { return };
         let changed = |word| {
             let mut load = Load::from_word(word);
             f(&mut load);
             load.to_word()
         };
-        let before = word.update(Relaxed, Relaxed, changed);
+        let before = seat.load.update(Relaxed, Relaxed, changed);
         if Load::total_of(before) != Load::total_of(changed(before)) {
             self.changed(slot);
         }

@@ -100,18 +100,29 @@ fn check(
     is_good: impl Fn(u8) -> bool,
 ) -> Result<(), Invalid> {
     let value = value.unwrap_or("");
-    let mut left = limit;
-    let is_right = Decoded(value.as_bytes()).all(|byte| {
-        let fits = left > 0;
-        left = left.saturating_sub(1);
-        fits && byte.is_some_and(&is_good)
-    });
+    let (mut rest, mut left) = (value.as_bytes(), limit);
+    let is_right = loop {
+        // What is not escaped stands for itself.
+        let plain = memchr::memchr(b'%', rest).unwrap_or(rest.len());
+        let (before, escaped) = rest.split_at(plain);
+        if before.len() > left || !before.iter().copied().all(&is_good) {
+            break false;
+        }
+        left -= before.len();
+        let mut decoded = Decoded(escaped);
+        match decoded.next() {
+            None => break true,
+            Some(Some(byte)) if left > 0 && is_good(byte) => left -= 1,
+            Some(_) => break false,
+        }
+        rest = decoded.0;
+    };
     if is_right { Ok(()) } else { Err(Invalid::new(field, expected, lossy(&decode(field, value)?))) }
 }
 
 /// What is before the first `end`, and what is behind it if there is one. `end` is of ASCII.
 fn cut(text: &str, end: u8) -> (&str, Option<&str>) {
-    match text.bytes().position(|byte| byte == end) {
+    match memchr::memchr(end, text.as_bytes()) {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
         None => (text, None),
     }
@@ -145,7 +156,7 @@ fn hex(digit: u8) -> Option<u8> {
 /// Undoes percent-encoding. `+` stays `+` (RFC 3986): it begins telephone numbers.
 fn decode<'a>(field: &str, value: &'a str) -> Result<Cow<'a, [u8]>, Invalid> {
     let bytes = value.as_bytes();
-    let Some(plain) = bytes.iter().position(|byte| *byte == b'%') else { return Ok(Cow::Borrowed(bytes)) };
+    let Some(plain) = memchr::memchr(b'%', bytes) else { return Ok(Cow::Borrowed(bytes)) };
     // Decoded, it is shorter: the memory is asked for once.
     let mut decoded = Vec::with_capacity(bytes.len());
     decoded.extend_from_slice(&bytes[..plain]);

@@ -58,7 +58,7 @@ struct Promise {
     /// When the node that has the promise was named, since the pool's epoch.
     at: Duration,
     /// Nodes of the answer that failed the call, each once. Nearly always none, and then it takes no memory of its own.
-    faults: Vec<Fault>,
+    faults: Box<[Fault]>,
     /// Tells this promise from a later one of the same Call-ID.
     serial: u64,
     /// Whether the callee's side was seen to answer.
@@ -87,15 +87,18 @@ impl Promise {
         if self.place(fault.slot).is_none() {
             return;
         }
-        match self.faults.iter_mut().find(|known| known.slot == fault.slot) {
-            Some(known) => *known = fault,
-            None => self.faults.push(fault),
+        if let Some(known) = self.faults.iter_mut().find(|known| known.slot == fault.slot) {
+            *known = fault;
+            return;
         }
+        let mut faults = std::mem::take(&mut self.faults).into_vec();
+        faults.push(fault);
+        self.faults = faults.into_boxed_slice();
     }
 
     /// Those that failed the call, `taker` aside.
     fn take_faults(&mut self, taker: Slot) -> Vec<Fault> {
-        let mut faults = std::mem::take(&mut self.faults);
+        let mut faults = std::mem::take(&mut self.faults).into_vec();
         faults.retain(|fault| fault.slot != taker);
         faults
     }
@@ -208,7 +211,7 @@ impl Reservations {
             }
             Entry::Vacant(entry) => {
                 let held = Held::new(ranked);
-                let faults = Vec::new();
+                let faults = Box::default();
                 entry.insert(Promise { held, phase: Phase::Reserved, answered: false, at: now, faults, serial });
                 Insert::Made(made)
             }
