@@ -65,7 +65,7 @@ pub(super) fn write_number(out: &mut Vec<u8>, number: u64) {
 }
 
 /// An answer without a route: Kamailio is to refuse the call with this code. `reason` comes from the code, never from
-/// the network.
+/// the network. By its empty list of routes Kamailio knows it, as text.
 pub(super) fn reject(reason: &'static str, retry_after_s: u32) -> Vec<u8> {
     format!(
         r#"{{"version":"1.0","routing":"serial","routes":[],"reject":{{"code":503,"reason":"{reason}","retry_after":{retry_after_s}}}}}"#
@@ -125,7 +125,9 @@ mod tests {
 
     #[test]
     fn a_reject_reads_as_json() {
-        let value: Value = serde_json::from_slice(&reject("all nodes are full", 3)).unwrap();
+        let document = reject("all nodes are full", 3);
+        assert!(String::from_utf8_lossy(&document).contains(r#""routes":[]"#), "as kamailio/kamari.cfg reads it");
+        let value: Value = serde_json::from_slice(&document).unwrap();
         assert_eq!(value["routes"], Value::Array(vec![]));
         assert_eq!((&value["reject"]["code"], &value["reject"]["retry_after"]), (&503.into(), &3.into()));
     }
