@@ -22,6 +22,8 @@ mod misbehaving;
 mod placing;
 #[path = "calls/queues.rs"]
 mod queues;
+#[path = "calls/recorded_rooms.rs"]
+mod recorded_rooms;
 #[path = "calls/records.rs"]
 mod records;
 #[path = "calls/restart.rs"]

@@ -21,7 +21,7 @@ pub struct RecordingView {
     pub id: String,
     /// Whose it is.
     pub tenant: String,
-    /// `message`, `greeting` or `note` (of the app `record`).
+    /// `message`, `greeting`, `note` (of the app `record`) or `room`.
     pub kind: String,
     /// The mailbox of a message or greeting.
     pub mailbox: Option<String>,
@@ -29,6 +29,10 @@ pub struct RecordingView {
     pub state: Option<String>,
     /// The number that was dialled for a note.
     pub extension: Option<String>,
+    /// The name of the room that was recorded.
+    pub room: Option<String>,
+    /// Which part of the room's recording it is, from 1.
+    pub part: Option<u32>,
     /// Who was recorded, as the node saw his number.
     pub caller: String,
     /// The SIP Call-ID of the recorded call, if it had one.
@@ -51,7 +55,12 @@ impl From<&Recording> for RecordingView {
         let (kind, extension) = match &one.purpose {
             Purpose::Message { .. } => ("message", None),
             Purpose::Greeting { .. } => ("greeting", None),
+            Purpose::Room { .. } => ("room", None),
             Purpose::Note { extension } => ("note", Some(extension.to_string())),
+        };
+        let (room, part) = match &one.purpose {
+            Purpose::Room { room, part } => (Some(room.to_string()), Some(*part)),
+            _ => (None, None),
         };
         Self {
             id: one.id.to_string(),
@@ -60,6 +69,8 @@ impl From<&Recording> for RecordingView {
             mailbox: one.mailbox().map(ToString::to_string),
             state: one.state().as_ref().map(super::views::word),
             extension,
+            room,
+            part,
             caller: one.caller.to_string(),
             call_id: one.call_id.as_ref().map(ToString::to_string),
             node: one.node.to_string(),
@@ -79,7 +90,7 @@ pub(super) struct Wanted {
     tenant: Option<String>,
     /// Only messages and greetings of this mailbox.
     mailbox: Option<String>,
-    /// Only `message`, `greeting` or `note`.
+    /// Only `message`, `greeting`, `note` or `room`.
     kind: Option<String>,
 }
 

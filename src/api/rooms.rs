@@ -26,6 +26,8 @@ pub struct RoomView {
     pub nodes: Vec<String>,
     /// Whether nobody but moderators is let in.
     pub locked: bool,
+    /// Whether it is recorded.
+    pub recorded: bool,
     /// Who is in, in the order of joining.
     pub members: Vec<RoomMemberView>,
     /// How many wait for a moderator before they are let in.
@@ -65,6 +67,7 @@ impl From<&call::RoomView> for RoomView {
             home: room.home.as_ref().map(ToString::to_string),
             nodes: room.nodes.iter().map(ToString::to_string).collect(),
             locked: room.locked,
+            recorded: room.recorded,
             members: room.members.iter().map(member).collect(),
             waiting: room.waiting,
         }
@@ -75,6 +78,7 @@ impl From<OrderError> for Problem {
     fn from(error: OrderError) -> Self {
         let status = match error {
             OrderError::NoSuchRoom | OrderError::NoSuchMember => StatusCode::NOT_FOUND,
+            OrderError::NothingRecords => StatusCode::CONFLICT,
             OrderError::Call(_) => StatusCode::BAD_GATEWAY,
         };
         Self::new(status, error.to_string())
@@ -146,6 +150,35 @@ pub(super) async fn unlock(
     Path((tenant, name)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     order(&state, &tenant, &name, RoomOrder::Lock(false)).await
+}
+
+/// Records the room from now on; its members hear that it is.
+#[utoipa::path(post, path = "/v1/rooms/{tenant}/{name}/record", tag = "rooms", params(
+    ("tenant" = String, Path, description = "The tenant"), ("name" = String, Path, description = "The room's name"),
+), responses(
+    (status = 204, description = "it is recorded"),
+    (status = 404, description = "it is not open", body = Problem),
+    (status = 409, description = "nothing is recorded: media.recordings is not set", body = Problem),
+))]
+pub(super) async fn record(
+    State(state): State<ApiState>,
+    Path((tenant, name)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    order(&state, &tenant, &name, RoomOrder::Record(true)).await
+}
+
+/// Records the room no longer; what was recorded becomes a recording of its tenant.
+#[utoipa::path(post, path = "/v1/rooms/{tenant}/{name}/unrecord", tag = "rooms", params(
+    ("tenant" = String, Path, description = "The tenant"), ("name" = String, Path, description = "The room's name"),
+), responses(
+    (status = 204, description = "it is not recorded"),
+    (status = 404, description = "it is not open", body = Problem),
+))]
+pub(super) async fn unrecord(
+    State(state): State<ApiState>,
+    Path((tenant, name)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    order(&state, &tenant, &name, RoomOrder::Record(false)).await
 }
 
 /// Keeps a member from being heard by the others.

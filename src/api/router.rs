@@ -44,6 +44,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/rooms/{tenant}/{name}", get(rooms::show).delete(rooms::end))
         .route("/v1/rooms/{tenant}/{name}/lock", post(rooms::lock))
         .route("/v1/rooms/{tenant}/{name}/unlock", post(rooms::unlock))
+        .route("/v1/rooms/{tenant}/{name}/record", post(rooms::record))
+        .route("/v1/rooms/{tenant}/{name}/unrecord", post(rooms::unrecord))
         .route("/v1/rooms/{tenant}/{name}/members/{id}/mute", post(rooms::mute))
         .route("/v1/rooms/{tenant}/{name}/members/{id}/unmute", post(rooms::unmute))
         .route("/v1/rooms/{tenant}/{name}/members/{id}/kick", post(rooms::kick))

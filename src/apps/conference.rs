@@ -4,6 +4,7 @@ mod admission;
 mod menu;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{App, Next, Reader};
 use crate::call::{AppError, Call, CallError, Cause, Joined, Out, RoomKey, RoomSettings};
@@ -16,6 +17,8 @@ use menu::Menu;
 const ROOM_LIMIT: usize = 128;
 /// Most members that a room may be limited to.
 const MEMBERS_LIMIT: u64 = 10_000;
+/// Longest recording of a room in seconds.
+const LONGEST_RECORDING: u64 = 14_400;
 
 /// The app `conference`.
 ///
@@ -28,6 +31,8 @@ const MEMBERS_LIMIT: u64 = 10_000;
 /// - `wait_for_moderator`: members wait, each by himself, until a moderator is in. `end_with_moderator`: all are sent out
 ///   when the last moderator has left.
 /// - `max_members`: who comes when there are so many is not let in. `refused`: prompts that say so, also of a locked room.
+/// - `record`: the room is recorded from its first member on. `record_max_s`: longest recording (14,400). `recording_started`,
+///   `recording_stopped`: prompts that all hear then, and whoever comes to a room that is recorded.
 /// - `menu`: whether keys do something (see [`menu`]); they do unless it is `false`.
 #[derive(Debug)]
 pub struct Conference {
@@ -49,6 +54,11 @@ impl App for Conference {
         }
         let admission = Admission::build(parameters)?;
         let max_members = parameters.number("max_members", 1, MEMBERS_LIMIT)?;
+        let recorded = parameters.switch("record")?.unwrap_or(false);
+        if recorded {
+            parameters.recorder()?;
+        }
+        let longest = parameters.number("record_max_s", 1, LONGEST_RECORDING)?.unwrap_or(LONGEST_RECORDING);
         let settings = RoomSettings {
             join: texts(&prompts(parameters, "join", "join")?),
             leave: texts(&prompts(parameters, "leave", "leave")?),
@@ -57,6 +67,10 @@ impl App for Conference {
             wait_for_moderator: admission.needs_moderator(parameters, "wait_for_moderator")?,
             ends_with_moderator: admission.needs_moderator(parameters, "end_with_moderator")?,
             pair: false,
+            recording_started: texts(&prompts(parameters, "recording_started", "beep")?),
+            recording_stopped: texts(&prompts(parameters, "recording_stopped", "beep")?),
+            recorded,
+            longest_recording: Some(Duration::from_secs(longest)),
         };
         let refused = prompts(parameters, "refused", "error")?;
         let menu = parameters.switch("menu")?.unwrap_or(true).then(|| Menu::build(parameters)).transpose()?;

@@ -64,7 +64,9 @@ pub use ids::Kind;
 pub use place::PlaceRequest;
 pub use playback::Playback;
 pub use recording::{RecordRequest, Recorded, TerminateOn};
-pub use room::{Joined, MemberView, OrderError, Out, Role, RoomKey, RoomOrder, RoomSettings, RoomView, Seat, Who};
+pub use room::{
+    Joined, MemberView, OrderError, Out, Role, RoomKey, RoomOrder, RoomSettings, RoomTape, RoomView, Seat, Who,
+};
 pub use runtime::Runtime;
 pub use settings::CallSettings;
 pub use tape::{Piece, TapeEnd, TapeRequest};

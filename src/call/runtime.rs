@@ -21,7 +21,7 @@ use super::ids::{Ids, Kind};
 use super::janitor;
 use super::line::{Line, Refer};
 use super::origin::Origin;
-use super::room::{Expected, OrderError, RoomKey, RoomOrder, RoomView, Rooms, TOKEN_PREFIX};
+use super::room::{Expected, OrderError, RoomKey, RoomOrder, RoomView, Rooms, TOKEN_PREFIX, Tapes};
 use super::settings::CallSettings;
 use super::site::{LegPhase, Site, Target};
 use super::view::{CallEvent, CallView, End, Step};
@@ -43,6 +43,8 @@ pub(super) struct Shared {
     pub(super) ids: Ids,
     pub(super) calls: DashMap<Arc<str>, Arc<Core>>,
     pub(super) rooms: Arc<Rooms>,
+    /// Where rooms say what is to be recorded of them.
+    pub(super) tapes: Tapes,
     /// Legs between nodes that have not arrived yet, by their tokens.
     pub(super) relays: DashMap<String, Expected>,
     pub(super) tasks: TaskTracker,
@@ -106,6 +108,7 @@ impl Runtime {
             ids: Ids::new(),
             calls: DashMap::new(),
             rooms: Arc::new(Rooms::default()),
+            tapes: Tapes::default(),
             relays: DashMap::new(),
             tasks: TaskTracker::new(),
             cdrs,

@@ -42,7 +42,7 @@ async fn speaks(node: &FakeNode, length: Duration) {
 }
 
 /// Nothing of a recording is on the nodes, and nothing is left to be fetched.
-async fn brought_home(nodes: &[FakeNode], store: &Recordings) {
+pub(crate) async fn brought_home(nodes: &[FakeNode], store: &Recordings) {
     until("nothing is on the nodes", || nodes.iter().all(|node| node.stored_recordings().is_empty())).await;
     until("nothing is pending", || store.pending().is_ok_and(|pending| pending.is_empty())).await;
 }

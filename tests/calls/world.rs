@@ -84,6 +84,8 @@ struct File {
 
 /// One kamari.
 pub(crate) struct World {
+    /// Cancelled when what collects recordings is to stop.
+    collecting: CancellationToken,
     pub(crate) runtime: Runtime,
     pub(crate) pool: Pool,
     pub(crate) metrics: Metrics,
@@ -150,7 +152,7 @@ impl World {
             Switchboard::new(catalogue, Arc::new(Prompts::new(&media)), &file.tenants).expect("a good directory");
         let mut this = Self::start(nodes, settings, Arc::new(switchboard)).await;
         (this.queues, this.metrics.media) = (queues, metrics);
-        tokio::spawn(collector.run(this.runtime.clone(), CancellationToken::new()));
+        tokio::spawn(collector.run(this.runtime.clone(), this.collecting.clone()));
         (this, store)
     }
 
@@ -193,7 +195,7 @@ impl World {
             }
         })
         .await;
-        Self { runtime, pool, metrics, records, queues: Queues::default() }
+        Self { collecting: CancellationToken::new(), runtime, pool, metrics, records, queues: Queues::default() }
     }
 
     /// Waits until the one call of this channel is as wanted.
@@ -255,6 +257,7 @@ impl World {
 
     /// Ends as `kill -9` does to the calls: nothing is commanded any more.
     pub(crate) async fn vanish(self) {
+        self.collecting.cancel();
         self.pool.stop();
         self.runtime.release().await;
     }

@@ -9,6 +9,7 @@
 //! | `2` | locks the room, or opens it again | moderators |
 //! | `3` | sends out who came last | moderators |
 //! | `4` | mutes all others; if all of them are muted, lets them be heard again | moderators |
+//! | `5` | records the room, or no longer | moderators |
 //! | `0` | ends the room for all | moderators |
 //!
 //! A beep says that it was done, the sound `error` that it was not.
@@ -72,6 +73,7 @@ impl Menu {
 #[derive(Debug, Clone, Copy, Default)]
 struct Now {
     locked: bool,
+    recorded: bool,
     muted: bool,
     others_are_heard: bool,
 }
@@ -80,6 +82,7 @@ impl Now {
     fn of(room: &RoomView, call: &str) -> Self {
         Self {
             locked: room.locked,
+            recorded: room.recorded,
             muted: room.members.iter().any(|member| &*member.call == call && member.muted),
             others_are_heard: room.members.iter().any(|member| &*member.call != call && !member.muted),
         }
@@ -95,6 +98,7 @@ fn meaning(key: char, role: Role, call: &str, now: Now) -> Option<Command> {
         '2' => RoomOrder::Lock(!now.locked),
         '3' => RoomOrder::Kick(Who::Last(call.into())),
         '4' => RoomOrder::Mute(Who::Others(call.into()), now.others_are_heard),
+        '5' => RoomOrder::Record(!now.recorded),
         '0' => RoomOrder::End,
         _ => return None,
     };
@@ -113,8 +117,9 @@ mod tests {
             other => panic!("{key}: {other:?}"),
         };
         let off = Now { others_are_heard: true, ..Now::default() };
-        let on = Now { locked: true, muted: true, others_are_heard: false };
+        let on = Now { locked: true, recorded: true, muted: true, others_are_heard: false };
         assert_eq!((of('2', off), of('2', on)), (RoomOrder::Lock(true), RoomOrder::Lock(false)));
+        assert_eq!((of('5', off), of('5', on)), (RoomOrder::Record(true), RoomOrder::Record(false)));
         let me = |mute| RoomOrder::Mute(Who::Call("me".into()), mute);
         assert_eq!((of('1', off), of('1', on)), (me(true), me(false)));
         let others = |mute| RoomOrder::Mute(Who::Others("me".into()), mute);

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::tape::Tape;
-use super::{Job, Shared};
+use super::{Job, Shared, room};
 use crate::call::Runtime;
 use crate::media::{Loan, Pending, Verdict};
 
@@ -42,6 +42,15 @@ impl Collector {
         for pending in left {
             let (shared, calls) = (Arc::clone(&self.shared), calls.clone());
             tasks.spawn(stop.clone().run_until_cancelled_owned(recover(shared, calls, pending)));
+        }
+        if let Some(mut rooms) = calls.room_tapes() {
+            let (shared, calls, stop, spawned) = (Arc::clone(&self.shared), calls.clone(), stop.clone(), tasks.clone());
+            tasks.spawn(async move {
+                while let Some(Some(room)) = stop.run_until_cancelled(rooms.recv()).await {
+                    let taped = room::tape(Arc::clone(&shared), calls.clone(), room);
+                    spawned.spawn(stop.clone().run_until_cancelled_owned(taped));
+                }
+            });
         }
         match self.shared.lender.outstanding().await {
             Ok(loans) => {

@@ -13,6 +13,7 @@
 mod attempts;
 mod borrow;
 mod collector;
+mod room;
 mod take;
 mod tape;
 

@@ -25,6 +25,7 @@ use super::super::view::{End, Step, unix_ms};
 use super::branch::Branch;
 use super::member::{Joined, Member, Role, SavedSeat, Seat};
 use super::relay::Relay;
+use super::taped::Taped;
 use super::view::RoomView;
 use super::waiting::{Waiting, heard_all};
 use super::{Command, RoomKey, RoomSettings};
@@ -45,7 +46,13 @@ pub(super) struct Actor {
     pub(super) branches: Vec<Branch>,
     pub(super) waiting: Vec<Waiting>,
     pub(super) locked: bool,
-    joined: u64,
+    pub(super) joined: u64,
+    pub(super) recorded: bool,
+    pub(super) taped: Option<Taped>,
+    /// How many tapes the recording has had.
+    pub(super) parts: u32,
+    /// When it has been recorded for long enough.
+    pub(super) record_until: Option<Instant>,
     shown: watch::Sender<RoomView>,
     /// When one of a pair has waited for the other long enough.
     pair_deadline: Option<Instant>,
@@ -65,6 +72,7 @@ impl Actor {
             home: None,
             nodes: Vec::new(),
             locked: false,
+            recorded: false,
             members: Vec::new(),
             waiting: 0,
         };
@@ -80,6 +88,10 @@ impl Actor {
             waiting,
             locked: false,
             joined: 0,
+            recorded: false,
+            taped: None,
+            parts: 0,
+            record_until: None,
             shown,
             pair_deadline: None,
         };
@@ -95,6 +107,10 @@ impl Actor {
                     None => break,
                 },
                 () = at(self.pair_deadline) => self.part(),
+                () = at(self.record_until) => {
+                    // To end it cannot be refused.
+                    let _ = self.record(false).await;
+                }
                 played = music_over(&self.branches) => {
                     for branch in &mut self.branches {
                         branch.forget_music();
@@ -106,6 +122,7 @@ impl Actor {
                 }
                 () = heard_all(&self.waiting) => self.go_on_waiting().await,
             }
+            self.see_to_tape().await;
             self.shown.send_replace(self.view());
             if self.branches.is_empty() && self.waiting.is_empty() {
                 break;
@@ -187,6 +204,7 @@ impl Actor {
         let stays =
             was_in == Some(&self.branches[at].bridge) && core.bridge_holds(&self.branches[at].bridge, &[]).await?;
         self.locked |= seat.locked;
+        self.parts = self.parts.max(seat.parts);
         if !stays {
             self.enter(core, at, seat).await?;
             if let Some(old) = was_in.filter(|old| **old != self.branches[at].bridge) {
@@ -202,6 +220,7 @@ impl Actor {
         if self.size() > 1 && objects.is_empty() {
             self.branches[0].sound(core, &self.settings.join).await;
         }
+        self.begin_recording(objects).await;
         self.mood().await;
         match self.room.upgrade() {
             Some(room) => Ok(Joined::In(Seat { key: self.key.clone(), room, state })),
@@ -240,7 +259,8 @@ impl Actor {
 
     /// Puts a caller into a branch's bridge. If somebody removed the bridge, another takes its place for all who are there.
     async fn enter(&mut self, core: &Arc<Core>, at: usize, seat: SavedSeat) -> Result<(), CallError> {
-        core.save_seat(&[&self.branches[at].bridge], SavedSeat { locked: self.locked, ..seat }).await?;
+        core.save_seat(&[&self.branches[at].bridge], SavedSeat { locked: self.locked, parts: self.parts, ..seat })
+            .await?;
         if core.enter_bridge(&self.branches[at].bridge, &[]).await? == Entered::Yes {
             return Ok(());
         }
@@ -312,7 +332,7 @@ impl Actor {
 
     /// Writes to a member's channel what another kamari must know of him and of the room.
     pub(super) async fn remember(&self, member: &Member, bridge: &str, music: Option<&str>) {
-        let seat = SavedSeat { role: member.role, muted: member.muted(), locked: self.locked };
+        let seat = SavedSeat { role: member.role, muted: member.muted(), locked: self.locked, parts: self.parts };
         let objects: Vec<&str> = std::iter::once(bridge).chain(music).collect();
         if let Err(error) = member.save_seat(&objects, seat).await {
             tracing::debug!(node = %member.site.name, call = %member.id, %error, "a member's seat was not saved");

@@ -79,6 +79,17 @@ impl Branch {
         self.sound = self.play(core.shared.ids.next(Kind::Playback), media).await;
     }
 
+    /// Plays to all here what they must hear, after what is being played.
+    pub(super) async fn announce(&mut self, id: String, media: &[String]) {
+        if media.is_empty() {
+            return;
+        }
+        if let Some(before) = self.sound.take() {
+            self.site.forget(&before.id);
+        }
+        self.sound = self.play(id, media).await;
+    }
+
     /// Plays to one who is alone; ends with the list, see [`Branch::music_over`].
     pub(super) async fn start_music(&mut self, id: String, media: &[String]) {
         self.music = self.play(id, media).await;

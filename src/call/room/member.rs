@@ -40,6 +40,9 @@ pub(in crate::call) struct SavedSeat {
     /// Whether the room is locked.
     #[serde(default)]
     pub(in crate::call) locked: bool,
+    /// How many tapes the room has had; 0 while it is not recorded.
+    #[serde(default)]
+    pub(in crate::call) parts: u32,
 }
 
 /// What an app may know of its caller's place without asking the room.

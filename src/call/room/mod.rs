@@ -9,10 +9,12 @@ mod branch;
 mod member;
 mod orders;
 mod relay;
+mod taped;
 mod view;
 mod waiting;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
@@ -27,6 +29,8 @@ pub(super) use member::SavedSeat;
 pub use member::{Joined, Out, Role, Seat};
 pub use orders::{OrderError, RoomOrder, Who};
 pub(super) use relay::{Expected, TOKEN_PREFIX};
+pub use taped::RoomTape;
+pub(super) use taped::Tapes;
 pub use view::{MemberView, RoomView};
 
 /// Commands that may wait for a room's task; whoever sends a further one waits.
@@ -62,6 +66,14 @@ pub struct RoomSettings {
     pub leave: Vec<String>,
     /// Over and over, to a caller who is alone, and to those who wait for a moderator.
     pub alone: Vec<String>,
+    /// To all when the room begins to be recorded, and when somebody joins while it is.
+    pub recording_started: Vec<String>,
+    /// To all when it is no longer recorded.
+    pub recording_stopped: Vec<String>,
+    /// It is recorded from the first caller on.
+    pub recorded: bool,
+    /// Longest recording; nothing for no limit.
+    pub longest_recording: Option<Duration>,
     /// It is for two: when one has left, the other is hung up.
     pub pair: bool,
     /// Most members; nothing for no limit.

@@ -16,6 +16,8 @@ pub enum RoomOrder {
     Mute(Who, bool),
     /// Send members out.
     Kick(Who),
+    /// Record the room, or no longer.
+    Record(bool),
     /// Send everybody out.
     End,
 }
@@ -42,6 +44,9 @@ pub enum OrderError {
     /// Nobody in the room is meant.
     #[error("no such member is in the room")]
     NoSuchMember,
+    /// There is nobody who records.
+    #[error("nothing is recorded: media.recordings names no folder")]
+    NothingRecords,
     /// A node refused or did not answer.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -61,6 +66,7 @@ impl Actor {
                     self.send_out(&core, Out::Kicked).await;
                 }
             }
+            RoomOrder::Record(on) => self.record(on).await?,
             RoomOrder::End => self.end().await,
         }
         Ok(())
@@ -105,11 +111,15 @@ impl Actor {
 
     async fn lock(&mut self, on: bool) {
         if std::mem::replace(&mut self.locked, on) != on {
-            // Whoever is in carries it through a restart.
-            for branch in &self.branches {
-                for member in &branch.members {
-                    self.remember(member, &branch.bridge, None).await;
-                }
+            self.remember_all().await;
+        }
+    }
+
+    /// Whoever is in carries through a restart what must be known of the room.
+    pub(super) async fn remember_all(&self) {
+        for branch in &self.branches {
+            for member in &branch.members {
+                self.remember(member, &branch.bridge, None).await;
             }
         }
     }

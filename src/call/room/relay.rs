@@ -47,7 +47,7 @@ pub(super) struct Side {
 }
 
 impl Side {
-    fn same(&self, other: &Self) -> bool {
+    pub(super) fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.site, &other.site) && self.bridge == other.bridge
     }
 }

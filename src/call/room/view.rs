@@ -19,6 +19,8 @@ pub struct RoomView {
     pub nodes: Vec<NodeName>,
     /// Whether nobody but moderators is let in.
     pub locked: bool,
+    /// Whether it is recorded.
+    pub recorded: bool,
     /// Who is in, in the order of joining.
     pub members: Vec<MemberView>,
     /// How many wait for a moderator before they are let in.
@@ -53,6 +55,7 @@ impl Actor {
             home: self.branches.first().map(|home| home.site.name.clone()),
             nodes: self.branches.iter().map(|branch| branch.site.name.clone()).collect(),
             locked: self.locked,
+            recorded: self.recorded,
             members: members
                 .into_iter()
                 .map(|member| MemberView {

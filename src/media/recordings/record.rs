@@ -85,6 +85,13 @@ pub enum Purpose {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         draft: bool,
     },
+    /// What was said in a room, or a part of it.
+    Room {
+        /// The room's name within the tenant.
+        room: Arc<str>,
+        /// 1 for the first part; another follows when the room's home moved or kamari was restarted.
+        part: u32,
+    },
     /// A recording that the app `record` made.
     Note {
         /// The number that was dialled for it.
@@ -136,7 +143,7 @@ impl Recording {
     pub fn mailbox(&self) -> Option<&Arc<str>> {
         match &self.purpose {
             Purpose::Message { mailbox, .. } | Purpose::Greeting { mailbox, .. } => Some(mailbox),
-            Purpose::Note { .. } => None,
+            Purpose::Room { .. } | Purpose::Note { .. } => None,
         }
     }
 

@@ -89,10 +89,13 @@ async fn end_after(shared: Arc<Shared>, name: String, longest: Duration) {
     shared.changed.notify_waiters();
 }
 
-/// Of a channel's or bridge's recordings one runs; the others wait for its end, as on a real node.
+/// Of a channel's recordings one runs; the others wait for its end, as on a real node. Those of a bridge run side by side.
 fn begin_next(state: &mut State, target: &Target) {
-    let own = |recording: &&mut Recording| recording.target == *target;
-    if state.recordings.values_mut().filter(own).any(|recording| recording.state == "recording") {
+    let own = |recording: &&mut Recording| recording.target == *target && recording.state != "recording";
+    let bridge = matches!(target, Target::Bridge(_));
+    if !bridge
+        && state.recordings.values().any(|recording| recording.target == *target && recording.state == "recording")
+    {
         return;
     }
     let next = state.recordings.values_mut().filter(own).min_by_key(|recording| recording.order);
