@@ -30,6 +30,8 @@ mod pool_changes;
 mod queue;
 #[path = "e2e/queue_limits.rs"]
 mod queue_limits;
+#[path = "e2e/recorded_rooms.rs"]
+mod recorded_rooms;
 #[path = "e2e/rooms.rs"]
 mod rooms;
 #[path = "e2e/spread.rs"]

@@ -153,6 +153,34 @@ async fn a_room_may_be_recorded_from_its_first_caller_and_no_longer_than_its_lim
     assert!((2_000..6_000).contains(&lengths[0]), "{lengths:?}");
 }
 
+/// The twin of the first test: there nothing is in the way, and the recording is whole.
+#[tokio::test]
+async fn a_node_that_does_not_record_harms_no_member_and_what_was_missed_is_said() {
+    let nodes = [FakeNode::start().await];
+    let (_folder, world, store) = stage(&nodes).await;
+    let first = call_in(&nodes[0], "600");
+    until("he has a bridge", || nodes[0].bridge_of(&first).is_some()).await;
+    let bridge = nodes[0].bridge_of(&first).expect("seen");
+    nodes[0].fail(&format!("/bridges/{bridge}/record"));
+    world.runtime.order_room(&key("600"), RoomOrder::Record(true)).await.expect("taken");
+    let second = call_in(&nodes[0], "600");
+    until("the second is with the first", || nodes[0].bridge_of(&second).as_ref() == Some(&bridge)).await;
+    until("it is tried again", || nodes[0].requests().get("POST /bridges/*/record").is_some_and(|tries| *tries > 1))
+        .await;
+    assert_eq!(nodes[0].leftovers().recordings, 0);
+    nodes[0].mend();
+    until("it is recorded", || nodes[0].leftovers().recordings > 0).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    world.runtime.order_room(&key("600"), RoomOrder::Record(false)).await.expect("ended");
+    brought_home(&nodes, &store).await;
+    let kept = store.list(|_| true);
+    assert!(kept.len() == 1 && !kept[0].whole, "{kept:?}");
+    for caller in [&first, &second] {
+        nodes[0].far_end_hangs_up(caller);
+    }
+    world.nothing_left(&nodes).await;
+}
+
 #[tokio::test]
 async fn where_nothing_is_recorded_the_order_is_refused() {
     let nodes = [FakeNode::start().await];

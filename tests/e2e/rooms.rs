@@ -223,7 +223,7 @@ fn caller(stage: &Stage, node: usize, number: u8, tone: u32) -> Phone {
 
 /// Calls while no other node takes calls. Where performance alone would put him depends on the machine: a node that set a call
 /// up slowly a moment ago is passed over.
-fn on_node(stage: &Stage, at: usize, call: impl FnOnce() -> Phone) -> Phone {
+pub(crate) fn on_node(stage: &Stage, at: usize, call: impl FnOnce() -> Phone) -> Phone {
     let before = stage.calls();
     let others: Vec<String> =
         stage.nodes.iter().map(Node::name).filter(|name| *name != stage.nodes[at].name()).collect();

@@ -1,6 +1,7 @@
 //! kamari as a process of its own, as operators run it.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use super::Script;
 
@@ -43,6 +44,18 @@ impl Kamari {
     #[track_caller]
     pub fn get_text(&self, path: &str) -> String {
         self.script.run(&["get", &format!("{}{path}", self.api_url())])
+    }
+
+    /// `POST` of nothing to a path of the API, which must be taken.
+    #[track_caller]
+    pub fn post(&self, path: &str) {
+        self.script.run(&["get", &format!("{}{path}", self.api_url()), "--request", "POST"]);
+    }
+
+    /// `GET` of a path of the API into a file.
+    #[track_caller]
+    pub fn save(&self, path: &str, file: &Path) {
+        self.script.run(&["get", &format!("{}{path}", self.api_url()), "--output", &file.to_string_lossy()]);
     }
 
     /// Runs `kamari` with `arguments`, as its operator does, against this instance. `Err` is what it said.

@@ -71,6 +71,7 @@ impl Menu {
 
 /// What is on or off already, as the caller who presses a key sees it.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "what a key turns on or off, each by itself")]
 struct Now {
     locked: bool,
     recorded: bool,

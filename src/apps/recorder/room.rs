@@ -21,18 +21,26 @@ use crate::media::{Pending, Purpose, Recording, RecordingId, Verdict};
 const BEYOND: Duration = Duration::from_secs(2);
 /// Time between two attempts with a node.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Time between two attempts with our own disk.
+const DISK_PAUSE: Duration = Duration::from_secs(5);
 /// How often it is looked whether a piece that was stopped is complete, and for how long.
 const LOOK: (Duration, u32) = (Duration::from_millis(50), 40);
 
 /// Records until the room says that it is over, and brings home what was recorded.
 pub(super) async fn tape(shared: Arc<Shared>, calls: Runtime, room: RoomTape) {
-    let pending = pending(&room);
-    let entry = pending.clone();
     // Before the node hears of it: whatever dies after this, the node is asked for it.
-    if let Err(error) = shared.store.run(move |store| store.put_pending(&entry)).await {
-        tracing::error!(room = %room.room, %error, "a room cannot be recorded");
-        return;
-    }
+    let pending = loop {
+        let pending = pending(&room);
+        let entry = pending.clone();
+        match shared.store.run(move |store| store.put_pending(&entry)).await {
+            Ok(()) => break pending,
+            Err(error) => tracing::error!(room = %room.room, %error, "a room is not recorded yet"),
+        }
+        tokio::select! {
+            () = room.over.cancelled() => return,
+            () = sleep(DISK_PAUSE) => {}
+        }
+    };
     let (orders, receiver) = mpsc::unbounded_channel();
     let piece = shared.piece;
     let tape = Tape::new(shared, calls.clone(), pending);

@@ -59,6 +59,7 @@ impl std::fmt::Display for RoomKey {
 /// How a room is run, and what it plays by itself; each of these is a list of media, empty for nothing. Whoever opens a
 /// room decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of an extension, each by itself")]
 pub struct RoomSettings {
     /// To all when a further caller joins.
     pub join: Vec<String>,

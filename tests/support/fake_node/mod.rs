@@ -176,6 +176,11 @@ impl FakeNode {
         self.shared.mode.send_modify(|mode| mode.hanging = Some(prefix.to_owned()));
     }
 
+    /// Answers every request under a path that begins with `prefix` with 500, like a node whose disk is full.
+    pub fn fail(&self, prefix: &str) {
+        self.shared.mode.send_modify(|mode| mode.failing = Some(prefix.to_owned()));
+    }
+
     /// Lies from now on.
     pub fn lie(&self, lie: Lie) {
         self.shared.mode.send_modify(|mode| mode.lie = Some(lie));

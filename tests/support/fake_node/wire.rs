@@ -24,6 +24,7 @@ pub(crate) struct Mode {
     pub frozen: bool,
     pub delay: Duration,
     pub hanging: Option<String>,
+    pub failing: Option<String>,
     pub lie: Option<Lie>,
     refusing: bool,
     /// Cancelled to end every connection that was accepted under it.
@@ -137,6 +138,9 @@ pub(crate) async fn faults(State(shared): State<Arc<Shared>>, request: Request, 
     if mode.hanging.as_deref().is_some_and(|prefix| below.starts_with(prefix)) {
         let hangs = |mode: &Mode| mode.hanging.is_some();
         let _ = shared.mode.subscribe().wait_for(|mode| !hangs(mode)).await;
+    }
+    if mode.failing.as_deref().is_some_and(|prefix| below.starts_with(prefix)) {
+        return refuse(500, "Internal Server Error").into_response();
     }
     match mode.lie {
         None => next.run(request).await,
