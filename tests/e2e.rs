@@ -26,6 +26,8 @@ mod node_lost;
 mod placing;
 #[path = "e2e/pool_changes.rs"]
 mod pool_changes;
+#[path = "e2e/prompts.rs"]
+mod prompts;
 #[path = "e2e/queue.rs"]
 mod queue;
 #[path = "e2e/queue_limits.rs"]

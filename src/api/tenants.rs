@@ -27,6 +27,9 @@ pub struct TenantView {
     pub name: String,
     /// SIP domains that belong to the tenant; `*` stands for every domain that no other tenant has.
     pub domains: Vec<String>,
+    /// The language of his prompts, such as `en` or `pt_BR`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// What each number does: `{"600": {"app": "conference", "room": "600"}}`. A key is a number or name, a pattern (`_2XX`)
     /// or a prefix (`prefix:49`).
     #[serde(default)]
@@ -57,6 +60,7 @@ impl From<&Tenant> for TenantView {
         Self {
             name: shown.name,
             domains: shown.domains,
+            language: shown.language,
             extensions: shown.extensions.iter().filter_map(extension).collect(),
             origin: match tenant.origin {
                 TenantOrigin::File => "file".to_owned(),

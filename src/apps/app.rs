@@ -13,7 +13,7 @@ use super::{
     Conference, Dial, Echo, Ivr, Mailbox, Music, Playback, Queue, QueueAgent, Queues, Record, Reject, Voicemail,
 };
 use crate::call::{AppError, Call};
-use crate::directory::{ExtensionSettings, Numbers};
+use crate::directory::{ExtensionSettings, Owner};
 use crate::invalid::Invalid;
 use crate::media::Prompts;
 
@@ -147,8 +147,7 @@ impl Catalogue {
     /// Makes the app of one extension; what is refused is named by its field.
     pub(super) fn build(
         &self,
-        tenant: &Arc<str>,
-        numbers: &Arc<Numbers>,
+        owner: &Owner,
         extension: &ExtensionSettings,
         prompts: &Prompts,
     ) -> Result<Arc<dyn AnyApp>, Invalid> {
@@ -156,8 +155,8 @@ impl Catalogue {
             let names: Vec<_> = self.names().collect();
             return Err(Invalid::new("app", format!("one of {}", names.join(", ")), &extension.app));
         };
-        let mut reader =
-            Reader::new(tenant, numbers, &extension.parameters, prompts, &self.queues).with_records(&self.records);
+        let mut reader = Reader::new(owner, &extension.parameters, prompts, &self.queues).with_records(&self.records);
+        reader.choose_language()?;
         let app = build(&mut reader)?;
         reader.finish()?;
         Ok(app)

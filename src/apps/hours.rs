@@ -130,7 +130,7 @@ mod tests {
 
     use super::Hours;
     use crate::apps::{Queues, Reader};
-    use crate::directory::{Numbers, Parameters};
+    use crate::directory::{Numbers, Owner, Parameters};
     use crate::invalid::Invalid;
     use crate::media::{MediaSettings, Prompts};
 
@@ -138,13 +138,8 @@ mod tests {
 
     fn read(toml: &str) -> Result<Hours, Invalid> {
         let parameters: Parameters = toml::from_str(toml).expect("TOML");
-        Hours::read(&mut Reader::new(
-            &Arc::from("one"),
-            &Arc::new(Numbers::default()),
-            &parameters,
-            &PROMPTS,
-            &Queues::default(),
-        ))
+        let owner = Owner { name: "one".into(), language: None, numbers: Arc::new(Numbers::default()) };
+        Hours::read(&mut Reader::new(&owner, &parameters, &PROMPTS, &Queues::default()))
     }
 
     const SHOP: &str = r#"

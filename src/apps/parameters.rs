@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::Queues;
 use super::app::Records;
 use super::recorder::Recorder;
-use crate::directory::{Numbers, Parameters, is_pin};
+use crate::directory::{Numbers, Owner, Parameters, check_language, is_pin};
 use crate::invalid::Invalid;
-use crate::media::{MediaUri, Prompts};
+use crate::media::{Listener, MediaUri, Prompts};
 
 /// Longest name in bytes.
 const NAME_LIMIT: usize = 128;
@@ -20,8 +20,8 @@ const LIST_LIMIT: usize = 100;
 /// An extension's parameters while an app is made of them. What was not asked for when the app is made is refused.
 #[derive(Debug)]
 pub struct Reader<'a> {
-    tenant: &'a Arc<str>,
-    numbers: &'a Arc<Numbers>,
+    owner: &'a Owner,
+    language: Option<Arc<str>>,
     parameters: &'a Parameters,
     prompts: &'a Prompts,
     records: &'a Records,
@@ -30,14 +30,9 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(
-        tenant: &'a Arc<str>,
-        numbers: &'a Arc<Numbers>,
-        parameters: &'a Parameters,
-        prompts: &'a Prompts,
-        queues: &'a Queues,
-    ) -> Self {
-        Self { tenant, numbers, parameters, prompts, queues, records: &Records::Nowhere, known: BTreeSet::new() }
+    pub(super) fn new(owner: &'a Owner, parameters: &'a Parameters, prompts: &'a Prompts, queues: &'a Queues) -> Self {
+        let language = owner.language.clone();
+        Self { owner, language, parameters, prompts, queues, records: &Records::Nowhere, known: BTreeSet::new() }
     }
 
     pub(super) fn with_records(self, records: &'a Records) -> Self {
@@ -46,7 +41,21 @@ impl<'a> Reader<'a> {
 
     /// Whose extension it is.
     pub fn tenant(&self) -> &Arc<str> {
-        self.tenant
+        &self.owner.name
+    }
+
+    /// Reads `language`, in which the prompts are that are read after this; without it, they stay in what they were.
+    pub(super) fn choose_language(&mut self) -> Result<(), Invalid> {
+        if let Some(language) = self.text("language")? {
+            check_language(&language)?;
+            self.language = Some(language.into());
+        }
+        Ok(())
+    }
+
+    fn resolve(&self, reference: &str) -> Result<MediaUri, Invalid> {
+        let listener = Listener { tenant: &self.owner.name, language: self.language.as_deref() };
+        self.prompts.resolve(listener, reference)
     }
 
     /// All queues.
@@ -77,7 +86,7 @@ impl<'a> Reader<'a> {
             if text == placeholder {
                 return Ok(text.clone());
             }
-            let resolved = self.prompts.resolve(text).map(|uri| uri.to_string());
+            let resolved = self.resolve(text).map(|uri| uri.to_string());
             resolved.map_err(|refused| Invalid { field: name.to_owned(), ..refused })
         };
         texts.iter().map(resolve).collect::<Result<_, _>>().map(Some)
@@ -85,7 +94,7 @@ impl<'a> Reader<'a> {
 
     /// The numbers of the tenant.
     pub fn numbers(&self) -> &Arc<Numbers> {
-        self.numbers
+        &self.owner.numbers
     }
 
     /// A table of parameters of its own, read by `read`; nothing if it is not there. What is refused in it is named in full.
@@ -129,8 +138,8 @@ impl<'a> Reader<'a> {
         table: &Parameters,
         read: impl FnOnce(&mut Reader<'_>) -> Result<T, Invalid>,
     ) -> Result<T, Invalid> {
-        let mut reader =
-            Reader::new(self.tenant, self.numbers, table, self.prompts, self.queues).with_records(self.records);
+        let reader = Reader::new(self.owner, table, self.prompts, self.queues).with_records(self.records);
+        let mut reader = Reader { language: self.language.clone(), ..reader };
         let value = read(&mut reader)?;
         reader.finish()?;
         Ok(value)
@@ -154,7 +163,7 @@ impl<'a> Reader<'a> {
     pub fn extension(&mut self, name: &'static str) -> Result<Option<String>, Invalid> {
         match self.get(name) {
             None => Ok(None),
-            Some(Value::String(number)) if self.numbers.has(number) => Ok(Some(number.clone())),
+            Some(Value::String(number)) if self.owner.numbers.has(number) => Ok(Some(number.clone())),
             Some(other) => Err(Invalid::new(name, "a number of this tenant, as a text", told(name, other))),
         }
     }
@@ -202,16 +211,17 @@ impl<'a> Reader<'a> {
         };
         let resolve = |reference: &Value| match reference {
             Value::String(reference) => {
-                self.prompts.resolve(reference).map_err(|refused| Invalid { field: name.to_owned(), ..refused })
+                self.resolve(reference).map_err(|refused| Invalid { field: name.to_owned(), ..refused })
             }
             other => Err(Invalid::new(name, expected, told(name, other))),
         };
         references.iter().map(resolve).collect::<Result<_, _>>().map(Some)
     }
 
-    /// A prompt that kamari brings along, for what a parameter is when it is not there.
+    /// A prompt that kamari brings along, or the tenant's or his language's own of that name, for what a parameter is when it is not
+    /// there.
     pub fn builtin(&self, name: &str) -> Result<MediaUri, Invalid> {
-        self.prompts.resolve(name)
+        self.resolve(name)
     }
 
     /// A table of texts; empty if it is not there.

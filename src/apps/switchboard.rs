@@ -33,7 +33,7 @@ impl Switchboard {
 
     /// Everything that a directory of these tenants would be refused for.
     pub fn problems(catalogue: &Catalogue, prompts: &Prompts, tenants: &[TenantSettings]) -> Vec<Invalid> {
-        Directory::problems(tenants, |tenant, numbers, extension| catalogue.build(tenant, numbers, extension, prompts))
+        Directory::problems(tenants, |owner, extension| catalogue.build(owner, extension, prompts))
     }
 
     /// Builds a directory to be put into effect later, or names the field that is wrong.
@@ -86,7 +86,7 @@ fn build(
     prompts: &Prompts,
     tenants: &[TenantSettings],
 ) -> Result<Directory<Arc<dyn AnyApp>>, Invalid> {
-    Directory::build(tenants, |tenant, numbers, extension| catalogue.build(tenant, numbers, extension, prompts))
+    Directory::build(tenants, |owner, extension| catalogue.build(owner, extension, prompts))
 }
 
 #[cfg(test)]

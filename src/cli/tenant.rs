@@ -115,8 +115,12 @@ fn listing(tenants: &[TenantView]) -> String {
 }
 
 fn details(tenant: &TenantView) -> String {
-    let head =
-        [("tenant", tenant.name.clone()), ("domains", tenant.domains.join(" ")), ("declared by", said_by(tenant))];
+    let head = [
+        ("tenant", tenant.name.clone()),
+        ("domains", tenant.domains.join(" ")),
+        ("language", tenant.language.clone().unwrap_or_else(|| "-".to_owned())),
+        ("declared by", said_by(tenant)),
+    ];
     let mut lines: Vec<String> =
         head.iter().map(|(name, value)| format!("{name:<14}{}", table::plain(value))).collect();
     lines.push(String::new());

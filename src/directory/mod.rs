@@ -10,6 +10,7 @@
 //! - A number is looked up within one tenant only; names of two tenants never meet.
 
 mod numbers;
+mod owner;
 mod pattern;
 mod settings;
 
@@ -18,6 +19,8 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 pub use numbers::Numbers;
+pub use owner::Owner;
+pub(crate) use owner::check_language;
 use pattern::{Key, Pattern};
 pub(crate) use settings::is_pin;
 pub use settings::{DirectorySettings, ExtensionSettings, Parameters, TenantSettings};
@@ -66,11 +69,10 @@ pub enum Unknown {
 
 impl<T> Directory<T> {
     /// Builds a directory, or says which field is wrong, the first of several. `target` turns the settings of one extension
-    /// of the named tenant, who has these numbers, into what it stands for; what it refuses is reported under the extension's
-    /// own name.
+    /// of a tenant into what it stands for; what it refuses is reported under the extension's own name.
     pub fn build(
         settings: &[TenantSettings],
-        target: impl FnMut(&Arc<str>, &Arc<Numbers>, &ExtensionSettings) -> Result<T, Invalid>,
+        target: impl FnMut(&Owner, &ExtensionSettings) -> Result<T, Invalid>,
     ) -> Result<Self, Invalid> {
         let (directory, refused) = Self::assemble(settings, target);
         refused.into_iter().next().map_or(Ok(directory), Err)
@@ -79,14 +81,14 @@ impl<T> Directory<T> {
     /// Everything that [`Directory::build`] would refuse, in the order of the settings.
     pub fn problems(
         settings: &[TenantSettings],
-        target: impl FnMut(&Arc<str>, &Arc<Numbers>, &ExtensionSettings) -> Result<T, Invalid>,
+        target: impl FnMut(&Owner, &ExtensionSettings) -> Result<T, Invalid>,
     ) -> Vec<Invalid> {
         Self::assemble(settings, target).1
     }
 
     fn assemble(
         settings: &[TenantSettings],
-        mut target: impl FnMut(&Arc<str>, &Arc<Numbers>, &ExtensionSettings) -> Result<T, Invalid>,
+        mut target: impl FnMut(&Owner, &ExtensionSettings) -> Result<T, Invalid>,
     ) -> (Self, Vec<Invalid>) {
         let mut refused = Vec::new();
         let mut names = HashSet::new();
@@ -96,6 +98,7 @@ impl<T> Directory<T> {
             let place = format!("tenants[{index}]");
             let known = refused.len();
             refused.extend(check_name(&raw.name).err());
+            refused.extend(raw.language.as_deref().and_then(|language| check_language(language).err()));
             if !names.insert(raw.name.as_str()) {
                 refused.push(Invalid::new("name", "a name that no other tenant has", &raw.name));
             }
@@ -142,7 +145,7 @@ impl<T> Tenant<T> {
     /// The tenant, without what is refused.
     fn assemble(
         raw: &TenantSettings,
-        target: &mut impl FnMut(&Arc<str>, &Arc<Numbers>, &ExtensionSettings) -> Result<T, Invalid>,
+        target: &mut impl FnMut(&Owner, &ExtensionSettings) -> Result<T, Invalid>,
         refused: &mut Vec<Invalid>,
     ) -> Self {
         let place = |text: &str| format!("extensions.\"{}\"", text.escape_debug());
@@ -157,11 +160,14 @@ impl<T> Tenant<T> {
                 Err(refusal) => refused.push(Invalid { field: place(text), ..refusal }),
             }
         }
-        let numbers = Arc::new(Numbers::new(&keys));
-        let name: Arc<str> = raw.name.as_str().into();
-        let mut tenant = Self { name, exact: HashMap::new(), patterns: Vec::new() };
+        let owner = Owner {
+            name: raw.name.as_str().into(),
+            language: raw.language.as_deref().map(Arc::from),
+            numbers: Arc::new(Numbers::new(&keys)),
+        };
+        let mut tenant = Self { name: Arc::clone(&owner.name), exact: HashMap::new(), patterns: Vec::new() };
         for (key, (text, extension)) in keys.into_iter().zip(extensions) {
-            match (target(&tenant.name, &numbers, extension), key) {
+            match (target(&owner, extension), key) {
                 (Ok(built), Key::Exact(number)) => drop(tenant.exact.insert(number, built)),
                 (Ok(built), Key::Pattern(pattern)) => tenant.patterns.push((pattern, built)),
                 (Err(refusal), _) => refused.push(refusal.within(&place(text))),
@@ -232,9 +238,9 @@ mod tests {
 
     fn build(toml: &str) -> Result<Directory<String>, Invalid> {
         let file: File = toml::from_str(toml).expect("TOML of tenants");
-        Directory::build(&file.tenants, |tenant, _, extension| match extension.app.as_str() {
+        Directory::build(&file.tenants, |owner, extension| match extension.app.as_str() {
             "bad" => Err(Invalid::new("app", "a good app", "bad")),
-            app => Ok(format!("{tenant}/{app}{}", serde_json::Value::Object(extension.parameters.clone()))),
+            app => Ok(format!("{}/{app}{}", owner.name, serde_json::Value::Object(extension.parameters.clone()))),
         })
     }
 
@@ -322,8 +328,9 @@ mod tests {
                 let app = format!("{:?}", widths(pattern));
                 (key(pattern), ExtensionSettings { app, parameters: Parameters::new() })
             });
-            let tenant = TenantSettings { name: "one".into(), domains: vec!["*".into()], extensions: extensions.collect() };
-            let directory = Directory::build(&[tenant], |_, _, extension| Ok(extension.app.clone())).expect("good patterns");
+            let (name, domains) = ("one".into(), vec!["*".into()]);
+            let tenant = TenantSettings { name, domains, language: None, extensions: extensions.collect() };
+            let directory = Directory::build(&[tenant], |_, extension| Ok(extension.app.clone())).expect("good patterns");
             let found = directory.find("any.test", &number).map(|found| found.target.clone()).ok();
             prop_assert_eq!(found, best.map(|widths| format!("{widths:?}")));
         }

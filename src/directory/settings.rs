@@ -28,6 +28,10 @@ pub struct TenantSettings {
     /// SIP domains (the host part of the request URI) that belong to the tenant, in any case of letters; each to one
     /// tenant only. `*` stands for every domain that no other tenant has.
     pub domains: Vec<String>,
+    /// The language of his prompts: `en`, `pt_BR`. Prompts that are there in this language are played before others; an extension
+    /// may name another. Without one, those in no language's folder are played.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// What each number does. A key is a number or name (`600`, `alice`), an Asterisk-style pattern (`_2XX`, `_9.`), or
     /// a prefix (`prefix:49`). The most specific that matches wins: a number before any pattern, then, position by
     /// position, the smaller set of characters.

@@ -22,7 +22,7 @@ mod settings;
 mod wav;
 
 pub use lending::{Lender, Loan};
-pub use prompts::{MediaUri, Prompts};
+pub use prompts::{Listener, MediaUri, Prompts};
 pub use recordings::{
     MailboxChange, MessageState, Pending, Purpose, Recording, RecordingId, Recordings, Retention, StoreError, Verdict,
     check_mailbox,

@@ -1,4 +1,4 @@
-//! The HTTP side: `GET /media/prompts/NAME`, and `GET /media/recordings/TOKEN.wav` while a recording is lent.
+//! The HTTP side: `GET /media/prompts/NAME` and `GET /media/own/NAME` (prompts of one tenant), and `GET /media/recordings/TOKEN.wav` while a recording is lent.
 
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -42,6 +42,7 @@ pub async fn serve(
 fn router(served: Served) -> Router {
     Router::new()
         .route("/media/prompts/{*name}", get(prompt))
+        .route("/media/own/{name}", get(own_prompt))
         .route("/media/recordings/{name}", get(recording))
         .with_state(served)
 }
@@ -79,8 +80,15 @@ async fn recording(State(served): State<Served>, Path(name): Path<String>, metho
 }
 
 async fn prompt(State(served): State<Served>, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    let prompts = served.prompts;
-    let Some((source, media_type)) = prompts.find(&name).zip(media_type(&name)) else {
+    answer(&served.prompts, served.prompts.find(&name), &name, &headers).await
+}
+
+async fn own_prompt(State(served): State<Served>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+    answer(&served.prompts, served.prompts.find_own(&name), &name, &headers).await
+}
+
+async fn answer(prompts: &Prompts, source: Option<Source>, name: &str, headers: &HeaderMap) -> Response {
+    let Some((source, media_type)) = source.zip(media_type(name)) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let (body, tag) = match read(source).await {

@@ -26,7 +26,8 @@ pub struct MediaSettings {
     /// What the nodes put before `/media/prompts/...` to reach `listen`; unset, `http://` and `listen` itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<Url>,
-    /// Folder with the prompts; unset, there are only the built-in ones. A file here hides a built-in one of its name.
+    /// Folder with the prompts; unset, there are only the built-in ones. A file here hides a built-in one of its name. In it,
+    /// `LANGUAGE/`, `tenants/TENANT/` and `tenants/TENANT/LANGUAGE/` may have others for the same name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompts: Option<PathBuf>,
     /// For how long a node may play its copy without asking again, in seconds, 0 to 86400.

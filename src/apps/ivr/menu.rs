@@ -66,6 +66,7 @@ impl Menu {
     }
 
     fn read(name: &str, names: &[String], parameters: &mut Reader<'_>) -> Result<Self, Invalid> {
+        parameters.choose_language()?;
         let mut prompts = |name: &'static str, otherwise: Vec<MediaUri>| -> Result<Vec<String>, Invalid> {
             let prompts = parameters.prompts(name)?.unwrap_or(otherwise);
             Ok(prompts.iter().map(MediaUri::to_string).collect())

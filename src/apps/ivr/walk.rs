@@ -178,11 +178,11 @@ mod tests {
         );
         let tenant: TenantSettings = toml::from_str(&text).expect("TOML of a tenant");
         let mut read = None;
-        Directory::build(&[tenant], |tenant, numbers, extension| {
+        Directory::build(&[tenant], |owner, extension| {
             if extension.app == "ivr" {
                 let queues = Queues::default();
-                let mut reader = Reader::new(tenant, numbers, &extension.parameters, &PROMPTS, &queues);
-                read = Some((Arc::clone(numbers), Menu::read_all(&mut reader)?));
+                let mut reader = Reader::new(owner, &extension.parameters, &PROMPTS, &queues);
+                read = Some((Arc::clone(&owner.numbers), Menu::read_all(&mut reader)?));
             }
             Ok(())
         })?;
