@@ -138,7 +138,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::{Served, serve};
-    use crate::media::{Lender, MediaSettings, Prompts, RecordingId, Recordings};
+    use crate::media::{Lender, Listener, MediaSettings, Prompts, RecordingId, Recordings};
     use crate::telemetry::Metrics;
 
     /// Sends one request as raw bytes, so that no client tidies up its path, and gives the whole answer.
@@ -175,6 +175,30 @@ mod tests {
         assert_eq!((status, text.ends_with("\r\n\r\n")), (304, true));
         let (status, _) = ask(address, "/media/prompts/hello.wav", "If-None-Match: \"x\"\r\n").await;
         assert_eq!(status, 200);
+    }
+
+    #[tokio::test]
+    async fn what_a_tenant_has_of_his_own_comes_under_the_address_that_the_settings_got_for_it_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir_all(folder.path().join("tenants/one")).expect("a folder");
+        std::fs::write(folder.path().join("tenants/one/news.wav"), b"his own").expect("a file");
+        let prompts = Arc::new(Prompts::new(&MediaSettings {
+            prompts: Some(folder.path().to_owned()),
+            ..MediaSettings::default()
+        }));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let served = Served { prompts: Arc::clone(&prompts), lender: None };
+        tokio::spawn(serve(listener, served, 64, std::future::pending()));
+
+        let uri = prompts.resolve(Listener { tenant: "one", language: None }, "news").expect("it is there");
+        let path = uri.as_str().split("8072").nth(1).expect("a path");
+        let (status, text) = ask(address, path, "").await;
+        assert!(status == 200 && text.ends_with("his own") && text.contains("content-type: audio/wav"), "{text}");
+        std::fs::remove_file(folder.path().join("tenants/one/news.wav")).expect("removed");
+        for gone in [path, "/media/own/news.wav", "/media/prompts/tenants/one/news.wav", "/media/own/..%2fnews.wav"] {
+            assert_eq!(ask(address, gone, "").await.0, 404, "{gone}");
+        }
     }
 
     #[tokio::test]
