@@ -1,12 +1,14 @@
 //! One slow node among real ones: kamari against Kamailio's dispatcher by round robin (algorithm 4) and by call load
 //! (algorithm 10), with real Asterisk nodes, and the same with equal nodes.
 //!
-//! Every node has a share of a processor, by a cgroup, so that the machine itself is never what is short; the slow one has a
-//! third of that. How many calls a second that is too many for depends on the machine, so what a call costs a node is measured
-//! first, and the rate chosen by it: a third of the calls is [`OVERLOAD`] times the CPU time that the slow node has, and all
-//! together need less than half of what all have. Each rule gets the same calls at the same rate, in turns, on the same nodes;
-//! the calls are run by kamari in all turns, only who chooses the node differs. The first seconds of each turn warm up and do
-//! not count. A try failed when Kamailio had to turn to another node, or to give the caller up.
+//! Beside a slow node, every node has a share of a processor, by a cgroup, so that the machine itself is never what is short; the
+//! slow one has a third of that. Equal nodes have all they want. How many calls a second are too many depends on the machine, so
+//! what a call costs a node is measured first, and the rate chosen by it: a third of the calls is [`OVERLOAD`] times the CPU time
+//! that the slow node has, and all together need less than half of what all have. Each rule gets the same calls at the same rate,
+//! in turns, on the same nodes; the calls are run by kamari in all turns, only who chooses the node differs. Calls begin and end
+//! by chance: of calls that all last equally long one ends just when another begins, and whoever chooses the least loaded node has
+//! that node do both at once. The first seconds of each turn warm up and do not count. A try failed when Kamailio had to turn to
+//! another node, or to give the caller up.
 
 #[path = "../tests/lab/mod.rs"]
 mod lab;
@@ -21,12 +23,15 @@ use lab::{Kamailio, KamailioVersion, Kamari, Lab, Node, wait_until};
 use rows::{Goal, Rows};
 
 const NODES: u8 = 3;
-/// Of one processor, what each node gets, and what the slow one gets.
+/// Of one processor, what each node gets beside a slow one, and what the slow one gets.
 const SHARE: f64 = 0.24;
 const SLOWED: f64 = 0.08;
-/// So much of its CPU time, calls that are shared out evenly ask of the slow node. More than it can do: its threads come in
-/// bursts, and with its share used up all of them wait, those with a lock too.
-const OVERLOAD: f64 = 0.85;
+/// The same where all are equal: as much as it wants. With less, what is compared is whose calls come in even steps.
+const WHOLE: f64 = 1.0;
+/// So much of its CPU time, calls that are shared out evenly ask of the slow node. Already more than it can do: its threads come in
+/// bursts, with its share used up all of them wait, those with a lock too, and what is sent to it again costs it once more. At 0.85
+/// it serves next to nothing, whoever chooses.
+const OVERLOAD: f64 = 0.65;
 /// Calls a second at which it is looked first what a call costs, and for how long, in seconds.
 const FIRST_LOOK: f64 = 30.0;
 const LOOK: f64 = 8.0;
@@ -36,10 +41,9 @@ const HIGHEST: f64 = 150.0;
 const TURN_SLOWED: f64 = 20.0;
 const TURN_EQUAL: f64 = 12.0;
 const WARM_UP: f64 = 4.0;
-const HOLD: Duration = Duration::from_secs(2);
 /// Turns of each rule.
 const TURNS_SLOWED: usize = 2;
-const TURNS_EQUAL: usize = 3;
+const TURNS_EQUAL: usize = 5;
 const EQUAL: &str = "equal nodes";
 const SLOW: &str = "one slow node";
 /// A caller who was never answered has waited at least this long (SIP's timer B), in milliseconds.
@@ -98,13 +102,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     rows.add("calls placed", rate, "/s", Goal::None);
     let mut missed = None;
     // Equal nodes first: what was learned of a slow one is remembered for a while.
-    for (pool, last, turns, time) in
-        [(EQUAL, SHARE, TURNS_EQUAL, TURN_EQUAL), (SLOW, SLOWED, TURNS_SLOWED, TURN_SLOWED)]
+    for (pool, shares, turns, time) in
+        [(EQUAL, [WHOLE, WHOLE], TURNS_EQUAL, TURN_EQUAL), (SLOW, [SHARE, SLOWED], TURNS_SLOWED, TURN_SLOWED)]
     {
         let mut found = RULES.map(|_| Found::default());
-        for _ in 0..turns {
-            for (rule, found) in RULES.into_iter().zip(&mut found) {
-                stage.turn(rule, rate, last, time, found)?;
+        for turn in 0..turns {
+            // Each begins in its turn: whoever comes after another may find what that one left.
+            for at in (0..RULES.len()).map(|at| (at + turn) % RULES.len()) {
+                stage.turn(RULES[at], rate, shares, time, &mut found[at])?;
             }
         }
         tell(&mut rows, pool, &found);
@@ -189,7 +194,7 @@ impl Stage {
         for _ in 0..2 {
             let used = || self.nodes.iter().map(|node| self.lab.cpu(&node.name()).as_secs_f64()).sum::<f64>();
             let (before, count) = (used(), (rate * LOOK) as u32);
-            self.lab.calls("110").rate(rate).count(count).hold(HOLD).run();
+            self.lab.calls("110").rate(rate).count(count).scattered().run();
             let cost = (used() - before) / f64::from(count);
             println!("at {rate:.0} calls a second, a call costs its node {:.1} ms", cost * 1e3);
             rate = (OVERLOAD * f64::from(NODES) * SLOWED / cost).min(HIGHEST);
@@ -202,7 +207,7 @@ impl Stage {
         &self,
         rule: Rule,
         rate: f64,
-        last: f64,
+        [each, last]: [f64; 2],
         time: f64,
         found: &mut Found,
     ) -> Result<(), Box<dyn std::error::Error>> {
@@ -213,11 +218,11 @@ impl Stage {
         }
         self.settle();
         for node in &self.nodes {
-            node.limit(SHARE);
+            node.limit(each);
         }
         self.slow().limit(last);
         let logged = self.kamailio.log().len();
-        let report = self.lab.calls("110").rate(rate).count((rate * time) as u32).hold(HOLD).run();
+        let report = self.lab.calls("110").rate(rate).count((rate * time) as u32).scattered().run();
         let log = self.kamailio.log();
         let failed = failed_tries(log.get(logged..).unwrap_or_default());
         let began = report.calls.first().ok_or("SIPp placed no call")?.placed_at;

@@ -18,6 +18,8 @@ enum Scenario {
     Call,
     /// The same, and presses keys before.
     Press,
+    /// The caller, in step with no other.
+    Scattered,
     /// The called side.
     Listen,
     /// The caller, before an answer.
@@ -34,6 +36,7 @@ impl Scenario {
         match self {
             Self::Call => "call",
             Self::Press => "press",
+            Self::Scattered => "scattered",
             Self::Listen => "listen",
             Self::Cancel => "cancel",
             Self::Answer => "answer",
@@ -112,6 +115,15 @@ impl Calls {
     pub fn keys(mut self, keys: &str) -> Self {
         self.scenario = Scenario::Press;
         keys.clone_into(&mut self.keys);
+        self
+    }
+
+    /// Each caller calls up to a second after his turn, and hangs up 1 to 3 s after the answer, as chance will have it: no call
+    /// ends in step with the begin of another.
+    #[must_use]
+    pub fn scattered(mut self) -> Self {
+        self.scenario = Scenario::Scattered;
+        self.hold = Duration::from_secs(4);
         self
     }
 
