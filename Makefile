@@ -20,6 +20,11 @@ demo: tools lab ## Real Kamailio, three real Asterisk nodes, kamari and calls; a
 test: tools lint lab ## Everything that CI checks
 	$(CARGO) test
 	$(CARGO) test --release --test selection --test setup
+	$(MAKE) loom
+
+.PHONY: loom
+loom: tools ## The lock-free parts of the choice, in every order in which threads may run
+	RUSTFLAGS="--cfg loom" $(CARGO) test --quiet --release --manifest-path tests/loom/Cargo.toml --target-dir $${CARGO_TARGET_DIR:-target}/loom
 
 # In this order; `benches/rows/mod.rs` says how one is added.
 BENCHES := choose lookup busy events path setup slow_node

@@ -9,6 +9,9 @@
 //! computed anew. Nothing is ever waited for.
 
 use super::table::{GROUP, LANES};
+#[cfg(loom)]
+use loom::sync::atomic::AtomicU64;
+#[cfg(not(loom))]
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -129,7 +132,7 @@ impl Memory {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::{CHANGES, Least, Lots, Minima};
 
