@@ -118,14 +118,19 @@ impl Shared {
 }
 
 impl FakeNode {
-    /// A node with default behaviour on a free port of 127.0.0.1.
+    /// A node with default behaviour, at a loopback address of its own.
     pub async fn start() -> Self {
         Self::start_with(Behaviour::default()).await
     }
 
-    /// A node that behaves as told, on a free port of 127.0.0.1.
+    /// A node that behaves as told, at a loopback address of its own: who still looks for a node that has gone finds nobody, and
+    /// not another node to which the kernel gave its port.
     pub async fn start_with(behaviour: Behaviour) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let drawn = uuid::Uuid::new_v4();
+        let [second, third, fourth, ..] = *drawn.as_bytes();
+        // Below the labs' networks, from 127.100 on.
+        let host = std::net::Ipv4Addr::new(127, 16 + second % 64, third, 1 + fourth % 254);
+        let listener = tokio::net::TcpListener::bind((host, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let (mode, watched) = tokio::sync::watch::channel(Mode::default());
         let state = std::sync::Mutex::new(State::new(behaviour));
