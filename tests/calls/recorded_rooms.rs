@@ -181,6 +181,26 @@ async fn a_node_that_does_not_record_harms_no_member_and_what_was_missed_is_said
     world.nothing_left(&nodes).await;
 }
 
+/// Asked for it again, the node says that the piece is there already: it is the room's own, and what it holds is kept.
+#[tokio::test]
+async fn a_piece_whose_beginning_was_not_confirmed_is_one_piece() {
+    let nodes = [FakeNode::start().await];
+    let (_folder, world, store) = stage(&nodes).await;
+    let caller = call_in(&nodes[0], "600");
+    until("he has a bridge", || nodes[0].bridge_of(&caller).is_some()).await;
+    nodes[0].lose(&format!("/bridges/{}/record", nodes[0].bridge_of(&caller).expect("seen")));
+    world.runtime.order_room(&key("600"), RoomOrder::Record(true)).await.expect("taken");
+    until("it is begun", || nodes[0].leftovers().recordings > 0).await;
+    nodes[0].mend();
+    until("the second piece has taken over", || nodes[0].requests().contains_key("POST /recordings/live/*/stop")).await;
+    world.runtime.order_room(&key("600"), RoomOrder::Record(false)).await.expect("ended");
+    brought_home(&nodes, &store).await;
+    let [one] = store.list(|_| true).try_into().expect("one recording");
+    assert!(one.duration_ms > 2_000, "the first piece, of 2 s, is in it: {one:?}");
+    nodes[0].far_end_hangs_up(&caller);
+    world.nothing_left(&nodes).await;
+}
+
 #[tokio::test]
 async fn where_nothing_is_recorded_the_order_is_refused() {
     let nodes = [FakeNode::start().await];

@@ -12,8 +12,8 @@ use tokio::time::sleep;
 
 use super::Shared;
 use super::tape::{Order, Tape};
-use crate::ari::AriClient;
 use crate::ari::rest::bridges::Record;
+use crate::ari::{AriClient, AriError};
 use crate::call::{Piece, RoomTape, Runtime, TapeRequest};
 use crate::media::{Pending, Purpose, Recording, RecordingId, Verdict};
 
@@ -72,7 +72,8 @@ async fn pieces(calls: &Runtime, room: &RoomTape, length: Duration, orders: mpsc
         let begun = match calls.ari(room.node.as_str()) {
             None => Err("the node is away".to_owned()),
             Some(ari) => match ari.bridges().record(&room.bridge, &request(&room.tape, number, length)).await {
-                Ok(_) => Ok(ari),
+                // It was begun before, and the answer was lost.
+                Ok(_) | Err(AriError::Status { status: 409, .. }) => Ok(ari),
                 // The bridge is gone; the room says so, or has another home.
                 Err(error) if error.is_gone() => break,
                 Err(error) => Err(error.to_string()),

@@ -186,6 +186,11 @@ impl FakeNode {
         self.shared.mode.send_modify(|mode| mode.failing = Some(prefix.to_owned()));
     }
 
+    /// Carries out every request under a path that begins with `prefix`, and its answer is lost on the way.
+    pub fn lose(&self, prefix: &str) {
+        self.shared.mode.send_modify(|mode| mode.losing = Some(prefix.to_owned()));
+    }
+
     /// Lies from now on.
     pub fn lie(&self, lie: Lie) {
         self.shared.mode.send_modify(|mode| mode.lie = Some(lie));

@@ -25,6 +25,7 @@ pub(crate) struct Mode {
     pub delay: Duration,
     pub hanging: Option<String>,
     pub failing: Option<String>,
+    pub losing: Option<String>,
     pub lie: Option<Lie>,
     refusing: bool,
     /// Cancelled to end every connection that was accepted under it.
@@ -142,7 +143,9 @@ pub(crate) async fn faults(State(shared): State<Arc<Shared>>, request: Request, 
     if mode.failing.as_deref().is_some_and(|prefix| below.starts_with(prefix)) {
         return refuse(500, "Internal Server Error").into_response();
     }
+    let loses = mode.losing.as_deref().is_some_and(|prefix| below.starts_with(prefix));
     match mode.lie {
+        None if loses => broken_off(next.run(request).await),
         None => next.run(request).await,
         Some(Lie::PasswordRefused) => refuse(401, "Authentication required").into_response(),
         Some(Lie::NotBooted) => refuse(503, "Asterisk not booted").into_response(),
@@ -155,6 +158,12 @@ pub(crate) async fn faults(State(shared): State<Arc<Shared>>, request: Request, 
             typed("application/json", Body::from_stream(futures_util::stream::iter(chunks)))
         }
     }
+}
+
+/// The answer to a request that was carried out, as its client has it when the connection breaks within it.
+fn broken_off(answer: Response) -> Response {
+    let end = Err::<&str, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+    answer.map(|_| Body::from_stream(futures_util::stream::iter([end])))
 }
 
 fn typed(content_type: &'static str, body: Body) -> Response {
