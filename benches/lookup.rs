@@ -1,5 +1,6 @@
 //! What a lookup costs: CPU of the serving thread per request, beside a bare hyper `service_fn` that returns a constant
-//! body of the same size. Both in one run, in turns, over 64 kept connections, at 10, 200 and 1,000 nodes.
+//! body of the same size. Both in one run, in turns, over 64 kept connections, at 10, 200 and 1,000 nodes, each pool in a process
+//! of its own.
 //!
 //! CPU is read from the kernel's run-time clock of the thread (`schedstat`, in ns), so that the clients, which share the
 //! machine, do not count. What matters is the ratio; the microseconds are this machine's.
@@ -8,6 +9,7 @@ mod rows;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,41 +34,25 @@ const CONNECTIONS: usize = 64;
 const TURN: usize = 16_000;
 /// Turns of each server; the first warms up and does not count.
 const TURNS: usize = 5;
+/// Says that one pool alone is to be measured, and of how many nodes.
+const ONE_POOL: &str = "--one-pool";
 /// How often the registry takes what lookups have noted.
 const REGISTRY_TICK: Duration = Duration::from_millis(50);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    if let Some(nodes) = std::env::args().skip_while(|word| word != ONE_POOL).nth(1) {
+        let [bare, lookup] = measure(nodes.parse()?)?;
+        println!("{bare} {lookup}");
+        return Ok(());
+    }
     let mut rows = Rows::new("lookup");
     let mut ratios = Vec::new();
     for nodes in [10, 200, 1_000] {
-        let (routing, notes) = pool(nodes)?;
-        let registry = Registry::start(notes);
-        let settings = Settings { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Settings::default() };
-        let server = Server::bind(&settings)?;
-        let lookup = server.address();
-        let running = server.start(&Arc::new(routing), &Metrics::new()?.lookup)?;
-        let size = body_size(lookup)?;
-        let bare_name = format!("bare-{nodes}");
-        let bare = serve_bare(&bare_name, size)?;
-        // Answered once, its thread has its name.
-        assert_eq!(body_size(bare)?, size, "both answer in the same size");
-        let (mut bare_ns, mut lookup_ns) = (0, 0);
-        for turn in 0..TURNS {
-            let bare_turn = cpu_of(&bare_name, || ask(bare, turn))?;
-            let lookup_turn = cpu_of("lookup-0", || ask(lookup, turn))?;
-            assert!(registry.noted() >= (turn + 1) * TURN, "every call was chosen for anew");
-            if turn > 0 {
-                bare_ns += bare_turn;
-                lookup_ns += lookup_turn;
-            }
-        }
-        let per_request = |ns: u64| ns as f64 / 1_000.0 / ((TURNS - 1) * TURN) as f64;
-        let (bare_cost, lookup_cost) = (per_request(bare_ns), per_request(lookup_ns));
-        let ratio = lookup_cost / bare_cost;
+        let [bare, lookup] = in_a_process_of_its_own(nodes)?;
+        let ratio = lookup / bare;
         ratios.push(ratio);
         rows.add(&format!("CPU of a lookup against bare hyper, {nodes} nodes"), ratio, "x", Goal::AtMost(1.2));
-        rows.add(&format!("CPU of a lookup, {nodes} nodes"), lookup_cost, "us", Goal::None);
-        running.stop();
+        rows.add(&format!("CPU of a lookup, {nodes} nodes"), lookup, "us", Goal::None);
     }
     // Of the ratios, so that what the machine did meanwhile falls out.
     if let [few, .., many] = ratios[..] {
@@ -74,6 +60,44 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     rows.write()?;
     Ok(())
+}
+
+/// The memory that one pool and its calls leave behind is not for the next to stumble over.
+fn in_a_process_of_its_own(nodes: usize) -> Result<[f64; 2], Box<dyn std::error::Error>> {
+    let output = Command::new(std::env::current_exe()?)
+        .args([ONE_POOL, &nodes.to_string()])
+        .stderr(std::process::Stdio::inherit())
+        .output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let costs: Vec<f64> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    costs.try_into().map_err(|costs| format!("{nodes} nodes: {costs:?}, {}", output.status).into())
+}
+
+/// CPU per request of the bare server and of the lookup, in microseconds.
+fn measure(nodes: usize) -> Result<[f64; 2], Box<dyn std::error::Error>> {
+    let (routing, taken) = pool(nodes)?;
+    let registry = Registry::start(taken);
+    let settings = Settings { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Settings::default() };
+    let server = Server::bind(&settings)?;
+    let lookup = server.address();
+    let running = server.start(&Arc::new(routing), &Metrics::new()?.lookup)?;
+    let size = body_size(lookup)?;
+    let bare_name = format!("bare-{nodes}");
+    let bare = serve_bare(&bare_name, size)?;
+    // Answered once, its thread has its name.
+    assert_eq!(body_size(bare)?, size, "both answer in the same size");
+    let mut spent = [0; 2];
+    for turn in 0..TURNS {
+        let bare_turn = cpu_of(&bare_name, || ask(bare, turn))?;
+        let lookup_turn = cpu_of("lookup-0", || ask(lookup, turn))?;
+        assert!(registry.noted() >= (turn + 1) * TURN, "every call was chosen for anew");
+        if turn > 0 {
+            spent[0] += bare_turn;
+            spent[1] += lookup_turn;
+        }
+    }
+    running.stop();
+    Ok(spent.map(|ns: u64| ns as f64 / 1_000.0 / ((TURNS - 1) * TURN) as f64))
 }
 
 /// A pool of nodes that are up and fresh for as long as the bench takes, with room for every call of it.
