@@ -55,7 +55,9 @@ pub fn run(config: Config, sources: Sources) -> anyhow::Result<()> {
     let log = LogControl::start(&config.log)?;
     // A second provider can only be refused when one is there already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers(cores, config.lookup.threads))
         .enable_all()
         .thread_name("kamari")
         .build()
@@ -63,6 +65,12 @@ pub fn run(config: Config, sources: Sources) -> anyhow::Result<()> {
     let done = runtime.block_on(serve(config, sources, log));
     runtime.shutdown_timeout(LAST_WAIT);
     done
+}
+
+/// Worker threads of everything but the lookup, whose threads have cores of their own: more than there are cores for would
+/// only wake each other.
+fn workers(cores: usize, lookup_threads: usize) -> usize {
+    cores.saturating_sub(lookup_threads).max(1)
 }
 
 async fn serve(config: Config, sources: Sources, log: LogControl) -> anyhow::Result<()> {
