@@ -24,12 +24,12 @@ use super::handle::Call;
 use super::ids::Kind;
 use super::runtime::Shared;
 use super::site::Site;
+use super::told;
 use super::view::{End, unix_ms};
+use crate::ari::model::Channel;
 use crate::cdr::{Cdr, Media};
 use crate::pool::{CallId, NodeName};
 
-/// The variable in which a node leaves what it measured of a channel's audio, just before the channel ends.
-const QUALITY: &str = "RTPAUDIOQOS";
 /// For how long the node's last events of a call are awaited once it was hung up.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
 /// 487 Request Terminated: whoever called gave up.
@@ -92,6 +92,18 @@ impl Core {
         self.gathered().past = past;
     }
 
+    /// The call was found without any saved state, with an app that answers at once: it was answered when it came, unless this
+    /// process knows better.
+    pub(super) fn was_answered_at_once(&self) {
+        let (known, started_ms) = {
+            let past = &self.gathered().past;
+            (!past.ids.is_empty(), past.started_ms)
+        };
+        if self.is_answered() && !known {
+            self.answered_then(started_ms);
+        }
+    }
+
     /// What another process, or this one after a lost socket, has to know of the call for its record.
     pub(super) fn past(&self) -> Past {
         let mut past = self.gathered().past.clone();
@@ -135,11 +147,10 @@ impl Core {
         }
     }
 
-    /// A variable of the channel changed.
-    pub(super) fn gather_variable(&self, name: &str, value: &str) {
-        if name == QUALITY {
-            let media = Media::parse(value);
-            self.gathered().media = media;
+    /// The channel is being hung up: what the node measured of its audio comes with it.
+    pub(super) fn gather_quality(&self, channel: &Channel) {
+        if let Some(media) = told::quality(channel).and_then(Media::parse) {
+            self.gathered().media = Some(media);
         }
     }
 

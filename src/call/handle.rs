@@ -14,7 +14,7 @@ use super::cause::Cause;
 use super::core::Core;
 use super::dial::{self, DialRequest, Dialled, DialledLeg, Pair};
 use super::error::CallError;
-use super::ids::Kind;
+use super::ids::{Ids, Kind};
 use super::playback::{Playback, PlaybackCore};
 use super::room::{Joined, Role, RoomKey, RoomSettings, SavedSeat};
 use super::saved::Saved;
@@ -409,6 +409,22 @@ impl Call {
     /// An id for an object that the app wants to name in its saved state before it is created.
     pub fn new_id(&self, kind: Kind) -> String {
         self.core.shared.ids.next(kind)
+    }
+
+    /// An id for the first playback of a call, which follows from the call's channel: a kamari that finds the call knows it
+    /// without any saved state, which spares the call's set-up a request. For one playback; nothing once the call was handed on.
+    pub fn first_playback_id(&self) -> Option<String> {
+        (self.core.state().hops == 0).then(|| Ids::after(Kind::Playback, &self.core.channel))
+    }
+
+    /// Whether the call was found on its node, after a restart of kamari or a lost connection: it may have been served before.
+    pub fn is_adopted(&self) -> bool {
+        self.core.adopted
+    }
+
+    /// For the record of a call that was found without any saved state, by an app that answers at once: it was answered when it came.
+    pub fn was_answered_at_once(&self) {
+        self.core.was_answered_at_once();
     }
 
     /// Keeps what the app cannot do without, and the ids of the objects that it is about to create, in a variable of the

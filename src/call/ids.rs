@@ -1,6 +1,6 @@
 //! Ids of what kamari creates on nodes.
 //!
-//! The form is `kamari-<kind>-<process>-<number>`: the prefix says that kamari owns the object, the kind what it is, the
+//! The form is `kamari-<kind>-<process>-<number>`, or `kamari-<kind>-<channel>` of what a channel has one of in its life: the prefix says that kamari owns the object, the kind what it is, the
 //! process (64 random bits, drawn when kamari starts) and the number make it unique over the pool and over restarts. An
 //! id is never used twice, also not after its object is gone.
 
@@ -58,6 +58,11 @@ pub(super) struct Ids {
 impl Ids {
     pub(super) fn new() -> Self {
         Self { process: Uuid::new_v4().as_u64_pair().0, next: AtomicU64::new(1) }
+    }
+
+    /// The id that follows from another one's, which no other object has: whoever knows that one needs not be told of this.
+    pub(super) fn after(kind: Kind, other: &str) -> String {
+        format!("{OWN_PREFIX}{}-{other}", kind.as_str())
     }
 
     /// A new id.

@@ -51,6 +51,7 @@ mod saved;
 mod settings;
 mod site;
 mod tape;
+mod told;
 mod view;
 
 pub use cause::Cause;

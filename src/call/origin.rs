@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::error::CallError;
+use super::told;
 use crate::ari::model::Channel;
 
 /// A call that begins.
@@ -16,7 +17,7 @@ pub(super) struct Origin {
     pub(super) caller_name: Arc<str>,
     /// What was dialled.
     pub(super) extension: Arc<str>,
-    /// The domain at which it was dialled, if the channel's own request does not say it.
+    /// The domain at which it was dialled; nothing where the node has to be asked for it.
     pub(super) domain: Option<Arc<str>>,
     /// When the channel was made, in milliseconds of Unix time, where the node says it.
     pub(super) made_ms: Option<u64>,
@@ -30,14 +31,18 @@ impl From<&Channel> for Origin {
             caller: channel.caller.number.as_str().into(),
             caller_name: channel.caller.name.as_str().into(),
             extension: channel.dialplan.exten.as_str().into(),
-            domain: None,
+            domain: told_domain(channel),
             made_ms: channel.creationtime.unix_ms().and_then(|ms| u64::try_from(ms).ok()),
         }
     }
 }
 
+fn told_domain(channel: &Channel) -> Option<Arc<str>> {
+    told::request_uri(channel).map(host_of).filter(|host| !host.is_empty()).map(Arc::from)
+}
+
 impl Core {
-    /// The domain that was called; empty if there was none. The node is asked once.
+    /// The domain that was called; empty if there was none. The node is asked at most once.
     pub(super) async fn domain(&self) -> Result<Arc<str>, CallError> {
         if let Some(domain) = self.domain.get() {
             return Ok(Arc::clone(domain));

@@ -24,6 +24,7 @@ use super::origin::Origin;
 use super::room::{Expected, OrderError, RoomKey, RoomOrder, RoomView, Rooms, TOKEN_PREFIX, Tapes};
 use super::settings::CallSettings;
 use super::site::{LegPhase, Site, Target};
+use super::told;
 use super::view::{CallEvent, CallView, End, Step};
 use crate::ari::model::{Channel, ChannelState, PlaybackState};
 use crate::ari::{Event, EventKind};
@@ -239,6 +240,9 @@ impl Runtime {
         if !site.register_call(&core) {
             return;
         }
+        if !told::tells(channel) {
+            site.tells_less();
+        }
         if channel.state == ChannelState::Up {
             core.answered();
         }
@@ -284,13 +288,9 @@ impl Runtime {
             EventKind::ChannelHangupRequest(event) => {
                 if let Some(core) = site.call(&event.channel.id) {
                     core.gather_cause(event.cause, event.soft);
+                    core.gather_quality(&event.channel);
                 }
                 Self::left(site, &event.channel.id);
-            }
-            EventKind::ChannelVarset(event) => {
-                if let Some(core) = event.channel.as_ref().and_then(|channel| site.call(&channel.id)) {
-                    core.gather_variable(&event.variable, &event.value);
-                }
             }
             EventKind::ChannelDtmfReceived(event) => {
                 if let Some(core) = site.call(&event.channel.id) {

@@ -3,7 +3,7 @@
 //! A site lasts from the moment a node's events arrive to the moment they no longer do; when the node is back it gets
 //! a new site, and its calls are found again. Lookups take no lock longer than it takes to clone an `Arc`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -99,6 +99,7 @@ pub(super) struct Site {
     closed: CancellationToken,
     /// How many sweeps for what an earlier kamari left are under way.
     sweeps: watch::Sender<usize>,
+    tells_less: Once,
 }
 
 /// A sweep for what an earlier kamari left on a node. It is over when this is dropped.
@@ -126,7 +127,18 @@ impl Site {
             departed: DashMap::new(),
             closed: CancellationToken::new(),
             sweeps: watch::Sender::new(0),
+            tells_less: Once::new(),
         })
+    }
+
+    /// The node does not tell with a call what it should: said once, until its events are read anew.
+    pub(super) fn tells_less(&self) {
+        self.tells_less.call_once(|| {
+            tracing::warn!(
+                node = %self.name,
+                "its ari.conf has no `channelvars = KAMARI_URI,RTPAUDIOQOS`: records of its calls lack the quality of their audio"
+            );
+        });
     }
 
     /// Begins to sweep.

@@ -19,9 +19,8 @@ pub(super) struct About {
     pub(super) started_unix_ms: Option<i64>,
 }
 
-/// Events that nobody here reads: each made channel goes through dialplan steps. Variables are heard, although each hang-up
-/// sets five of them: they are the only word on the audio of a call that its caller ended, free of any request.
-const UNHEARD: [&str; 1] = ["ChannelDialplan"];
+/// Events that nobody here reads: each made channel goes through dialplan steps, each hang-up sets five variables.
+const UNHEARD: [&str; 2] = ["ChannelDialplan", "ChannelVarset"];
 
 /// Asks the node to spare us what nobody reads, and gives the application as it is then. A node that cannot (Asterisk
 /// before 16.3) tells all.

@@ -42,17 +42,28 @@ async fn caller(subject: &mut Subject, exten: &str) -> String {
     subject.event(is_it).await.channel_id().expect("a channel").to_owned()
 }
 
+/// kamari hears of no variable that is set, so its nodes make no message of it; other applications may want to hear.
+fn tell_of_variables(lab: &Lab, node: &Node) {
+    let file = lab.directory().join("node1/etc/stasis.conf");
+    std::fs::write(file, "; The lab's own: everything is told.\n").expect("the node's own configuration");
+    node.kill9();
+    node.restart();
+}
+
 /// What this kamari needs of a node, on the newest Asterisk and on the oldest one.
 fn serves(version: AsteriskVersion) {
     let lab = Lab::start();
     let node = lab.node_of(version, 1);
     documentation(&node).check_operations();
+    tell_of_variables(&lab, &node);
     run(async {
         let mut subject = Subject::connect(target(&lab, &node)).await;
         let listening = lab.calls("600").from(lab.core()).to(node.address).until_hung_up().start();
         let channel = caller(&mut subject, "600").await;
         let uri = subject.client.channels().variable(&channel, "CHANNEL(pjsip,request_uri)").await.expect("read");
         assert!(uri.value.starts_with("sip:600@example.test"), "{}", uri.value);
+        let told = subject.client.channels().get(&channel).await.expect("a channel").channelvars.expect("channelvars");
+        assert_eq!((&told["KAMARI_URI"], &told["RTPAUDIOQOS"]), (&uri.value.into(), &"".into()));
         calls::a_caller_is_served(&mut subject, &channel).await;
         listening.wait().assert_all_answered();
 

@@ -9,7 +9,7 @@ use crate::support::fake_node::{Behaviour, FakeNode, Lie};
 use crate::world::{World, call_in, until, within};
 
 async fn node() -> FakeNode {
-    FakeNode::start_with(Behaviour { rtp_statistics_events: true, ..Behaviour::default() }).await
+    FakeNode::start_with(Behaviour { measures: true, ..Behaviour::default() }).await
 }
 
 /// The record of the only call so far.
@@ -39,6 +39,21 @@ async fn a_record_says_what_the_call_was() {
     assert_eq!((media.rx_packets, media.rx_lost, media.tx_packets, media.tx_lost), (150, 2, 148, 1));
     assert_eq!((media.rx_jitter_ms, media.rtt_ms), (0.125, 30.5));
     assert!(!record.adopted && record.former_ids.is_empty());
+}
+
+/// The twin of the first test: a node whose `ari.conf` has no `channelvars`.
+#[tokio::test]
+async fn a_node_that_tells_less_is_asked_what_was_called_and_its_records_lack_the_quality() {
+    let behaviour = Behaviour { measures: true, channelvars: false, ..Behaviour::default() };
+    let nodes = [FakeNode::start_with(behaviour).await];
+    let world = World::over(&nodes).await;
+    let channel = call_in(&nodes[0], "700");
+    within("an answer", nodes[0].answered(&channel)).await;
+    nodes[0].far_end_hangs_up(&channel);
+    world.nothing_left(&nodes).await;
+    let record = only_record(&world).await;
+    assert_eq!((record.tenant.as_deref(), record.app.as_deref()), (Some("example"), Some("echo")));
+    assert!(record.media.is_none());
 }
 
 #[tokio::test]

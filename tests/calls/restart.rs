@@ -1,5 +1,7 @@
 //! kamari goes and comes back, a node's events stop and start: established calls stay and are owned again.
 
+use std::sync::Arc;
+
 use crate::support::fake_node::{FakeNode, Lie};
 use crate::world::{World, call_in, left_on, until, within};
 
@@ -91,6 +93,8 @@ async fn a_playback_goes_on_under_a_new_kamari() {
     let before = World::over(&nodes).await;
     let channel = call_in(&nodes[0], "800");
     until("it plays", || nodes[0].leftovers().playbacks == 1).await;
+    assert!(nodes[0].channel_variable(&channel, "KAMARI_STATE").is_none(), "it goes on without any saved state");
+    let answered = before.call(&channel, |call| call.answered_ms.is_some()).await.answered_ms.expect("answered");
     before.vanish().await;
     let begun = plays(&nodes[0]);
     let after = World::over(&nodes).await;
@@ -99,6 +103,9 @@ async fn a_playback_goes_on_under_a_new_kamari() {
     within("its end", nodes[0].gone(&channel)).await;
     assert_eq!(plays(&nodes[0]), begun, "it was not played again");
     after.nothing_left(&nodes).await;
+    let record = Arc::clone(&after.records.lock().expect("whole")[0]);
+    let known = record.answered_at.expect("answered");
+    assert!(known <= answered && known >= record.started_at, "answered when it came: {known}, not {answered}");
     assert_eq!(after.outcomes("playback", "completed"), 1);
 }
 

@@ -84,6 +84,11 @@ impl FakeNode {
         channel.is_caller = true;
         // As PJSIP writes a user part again that it had unescaped.
         let uri = format!("sip:{}@{}", call.exten.replace('@', "%40"), call.domain);
+        if state.behaviour.channelvars {
+            channel.variables.insert("KAMARI_URI".to_owned(), uri.clone());
+            channel.variables.insert("RTPAUDIOQOS".to_owned(), String::new());
+            channel.reported = ["KAMARI_URI", "RTPAUDIOQOS"].map(str::to_owned).into();
+        }
         channel.variables.insert("CHANNEL(pjsip,request_uri)".to_owned(), uri);
         state.channels.insert(id.clone(), channel);
         state.emit_channel(&id, "StasisStart", object(json!({ "args": [] })));
@@ -220,11 +225,14 @@ pub(crate) fn hang_up(shared: &Arc<Shared>, id: &str, request: Map<String, serde
     let status = request.get("tech_cause").cloned();
     let Some(channel) = state.channels.get(id) else { return };
     let bridge = channel.bridge.clone();
-    if state.behaviour.rtp_statistics_events && channel.is_caller && channel.state == "Up" {
+    if state.behaviour.measures && channel.is_caller && channel.state == "Up" {
         for suffix in ["", "JITTER", "LOSS", "RTT", "MES"] {
             let value = if suffix.is_empty() { RTP_QUALITY } else { "minrxjitter=000.000000;" };
             let fields = json!({ "variable": format!("RTPAUDIOQOS{suffix}"), "value": value });
             state.emit_channel(id, "ChannelVarset", object(fields));
+        }
+        if let Some(channel) = state.channels.get_mut(id) {
+            channel.variables.insert("RTPAUDIOQOS".to_owned(), RTP_QUALITY.to_owned());
         }
     }
     state.emit_channel(id, "ChannelHangupRequest", request);

@@ -50,10 +50,12 @@ pub struct Behaviour {
     pub play: Duration,
     /// How long a dialled channel rings before it is answered.
     pub ring: Duration,
-    /// Whether callers' channels send the five `ChannelVarset` events of RTP statistics when they hang up.
-    pub rtp_statistics_events: bool,
+    /// Whether the node measures the audio of callers' channels, and says what when they hang up.
+    pub measures: bool,
     /// `maxcalls`: beyond it a call is not taken.
     pub max_calls: usize,
+    /// Whether events tell of a channel what `channelvars` in `asterisk/etc/ari.conf` names.
+    pub channelvars: bool,
     /// Lists channels backwards: a real node lists them in any order.
     pub backwards: bool,
 }
@@ -65,8 +67,9 @@ impl Default for Behaviour {
             version: "22.10.1".to_owned(),
             play: Duration::from_millis(20),
             ring: Duration::from_millis(5),
-            rtp_statistics_events: false,
+            measures: false,
             max_calls: usize::MAX,
+            channelvars: true,
             backwards: false,
         }
     }

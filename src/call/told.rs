@@ -1,0 +1,64 @@
+//! What a node tells with every event of a channel, because its `ari.conf` says so (`channelvars`): each spares a request or events.
+//!
+//! A node with another `ari.conf` is served all the same: what was called is asked for, and the records of its calls lack the
+//! quality of their audio.
+
+use crate::ari::model::Channel;
+
+/// The request URI that the node received; its dialplan leaves it here.
+const URI: &str = "KAMARI_URI";
+/// What the node measured of the channel's audio; it leaves it here just before the channel is hung up.
+const QUALITY: &str = "RTPAUDIOQOS";
+
+/// Whether the node tells all of it.
+pub(super) fn tells(channel: &Channel) -> bool {
+    channel.channelvars.as_ref().is_some_and(|told| [URI, QUALITY].iter().all(|name| told.contains_key(*name)))
+}
+
+/// The URI that was called; nothing if it is not told.
+pub(super) fn request_uri(channel: &Channel) -> Option<&str> {
+    variable(channel, URI)
+}
+
+/// What was measured of its audio; nothing if it is not told, or not measured (yet).
+pub(super) fn quality(channel: &Channel) -> Option<&str> {
+    variable(channel, QUALITY)
+}
+
+fn variable<'a>(channel: &'a Channel, name: &str) -> Option<&'a str> {
+    channel.channelvars.as_ref()?.get(name)?.as_str().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{quality, request_uri, tells};
+    use crate::ari::model::Channel;
+
+    fn channel(told: Value) -> Channel {
+        let nobody = json!({ "name": "", "number": "" });
+        let mut channel = json!({
+            "id": "n1-1.0", "name": "PJSIP/kamailio-00000000", "state": "Ring", "caller": nobody, "connected": nobody,
+            "accountcode": "", "dialplan": { "context": "from-kamailio", "exten": "200", "priority": 3 },
+            "creationtime": "2026-11-23T17:31:16.405+0000", "language": "en",
+        });
+        if !told.is_null() {
+            channel["channelvars"] = told;
+        }
+        serde_json::from_value(channel).expect("a channel")
+    }
+
+    #[test]
+    fn what_a_node_tells() {
+        let told = channel(json!({ "KAMARI_URI": "sip:200@example.test", "RTPAUDIOQOS": "" }));
+        assert_eq!((tells(&told), request_uri(&told), quality(&told)), (true, Some("sip:200@example.test"), None));
+        let over = channel(json!({ "KAMARI_URI": "", "RTPAUDIOQOS": "ssrc=1" }));
+        assert_eq!((tells(&over), request_uri(&over), quality(&over)), (true, None, Some("ssrc=1")));
+        for less in [Value::Null, json!({}), json!({ "KAMARI_URI": "sip:200@example.test" })] {
+            assert!(!tells(&channel(less)));
+        }
+        let odd = channel(json!({ "KAMARI_URI": 7, "RTPAUDIOQOS": null }));
+        assert_eq!((request_uri(&odd), quality(&odd)), (None, None));
+    }
+}
