@@ -63,7 +63,7 @@ pub struct Routed {
 
 impl Routed {
     /// The nodes, best first: at least one, at most five.
-    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+    pub fn targets(&self) -> impl Iterator<Item = &Target> + Clone {
         self.held.slots().iter().filter_map(|slot| self.snapshot.target(*slot))
     }
 }
