@@ -32,7 +32,7 @@ pub struct Cdr {
     #[serde(serialize_with = "rfc3339")]
     pub started_at: u64,
     /// When it was answered; null if it was not. Of a call that was found answered and whose app had saved nothing: when it
-    /// was found.
+    /// was found (`playback`: when it came).
     #[serde(serialize_with = "rfc3339_or_null")]
     pub answered_at: Option<u64>,
     /// When it was over. Of a call that was lost with its node: when the node was lost.
