@@ -1,8 +1,9 @@
 //! Ids of what kamari creates on nodes.
 //!
-//! The form is `kamari-<kind>-<process>-<number>`, or `kamari-<kind>-<channel>` of what a channel has one of in its life: the prefix says that kamari owns the object, the kind what it is, the
-//! process (64 random bits, drawn when kamari starts) and the number make it unique over the pool and over restarts. An
-//! id is never used twice, also not after its object is gone.
+//! The form is `kamari-<kind>-<process>-<number>`, or `kamari-<kind>-<channel>` of what a channel has one of in its life. The
+//! prefix says that kamari owns the object, the kind what it is; the process (64 random bits, drawn when kamari starts) and the
+//! number, or the channel's own id, make it unique over the pool and over restarts. An id is never used twice, also not after
+//! its object is gone.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
