@@ -47,6 +47,11 @@ pub(crate) async fn brought_home(nodes: &[FakeNode], store: &Recordings) {
     until("nothing is pending", || store.pending().is_ok_and(|pending| pending.is_empty())).await;
 }
 
+/// Nothing of what was played to callers is on the nodes any more.
+async fn forgotten(world: &World) {
+    until("no node has a copy", || world.metrics.media.lent.get() == 0).await;
+}
+
 /// Presses a key when the node plays something, which is what asks for it.
 async fn presses_when_asked(node: &FakeNode, channel: &str, key: char) {
     let begun = plays(node);
@@ -93,6 +98,8 @@ async fn a_caller_records_anew_and_keeps_the_second() {
     presses_when_asked(&nodes[0], &channel, '1').await;
     within("the end", nodes[0].gone(&channel)).await;
     brought_home(&nodes, &store).await;
+    forgotten(&world).await;
+    assert!(nodes[0].fetched() >= 2, "after each review the node was made to ask once more");
     let [message] = messages(&store).try_into().expect("one message");
     assert!(message.duration_ms >= 1_500, "{message:?}");
     world.nothing_left(&nodes).await;
@@ -230,6 +237,7 @@ async fn only_the_right_pin_opens_a_mailbox() {
     until("it is deleted", || messages(&store).is_empty()).await;
     nodes[0].far_end_presses(&owner, '#');
     within("the end", nodes[0].gone(&owner)).await;
+    forgotten(&world).await;
     world.nothing_left(&nodes).await;
     assert_eq!(world.outcomes("mailbox", "completed"), 2);
 }

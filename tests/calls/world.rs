@@ -7,7 +7,7 @@ use kamari::apps::{Catalogue, Queues, Recorder, Switchboard};
 use kamari::call::{CallSettings, CallView, Handler, Runtime};
 use kamari::cdr::{self, Cdr, Cdrs};
 use kamari::directory::TenantSettings;
-use kamari::media::{Lender, MediaSettings, Prompts, Recordings};
+use kamari::media::{Lender, MediaSettings, Prompts, Recordings, Served};
 use kamari::pool::{self, Availability, NodeSpec, NodeStatus, Parts, Pool, RawNode};
 use kamari::telemetry::Metrics;
 
@@ -139,18 +139,23 @@ impl World {
         folder: &std::path::Path,
         tenants: &str,
     ) -> (Self, Arc<Recordings>) {
-        let media = MediaSettings { piece_s: 2, ..MediaSettings::default() };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listen = listener.local_addr().expect("an address");
+        let media = MediaSettings { listen, piece_s: 2, ..MediaSettings::default() };
         let metrics = Metrics::new().expect("metrics").media;
         let store = Arc::new(Recordings::open(folder, Arc::clone(&metrics)).expect("a good folder"));
         let lender = Arc::new(Lender::new(Arc::clone(&store), &media, Arc::clone(&metrics)));
         let (recorder, collector) =
-            Recorder::new(Arc::clone(&store), lender, &media, Arc::clone(&metrics)).expect("a good folder");
+            Recorder::new(Arc::clone(&store), Arc::clone(&lender), &media, Arc::clone(&metrics))
+                .expect("a good folder");
         let file: File = toml::from_str(tenants).expect("TOML of tenants");
         let queues = Queues::default();
         let catalogue = apps().recording_by(recorder).with_queues(queues.clone());
-        let switchboard =
-            Switchboard::new(catalogue, Arc::new(Prompts::new(&media)), &file.tenants).expect("a good directory");
+        let prompts = Arc::new(Prompts::new(&media));
+        let switchboard = Switchboard::new(catalogue, Arc::clone(&prompts), &file.tenants).expect("a good directory");
         let mut this = Self::start(nodes, settings, Arc::new(switchboard)).await;
+        let (served, stop) = (Served { prompts, lender: Some(lender) }, this.collecting.clone().cancelled_owned());
+        tokio::spawn(kamari::media::serve(listener, served, media.max_connections, stop));
         (this.queues, this.metrics.media) = (queues, metrics);
         tokio::spawn(collector.run(this.runtime.clone(), this.collecting.clone()));
         (this, store)

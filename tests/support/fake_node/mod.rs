@@ -112,11 +112,20 @@ pub(crate) struct Shared {
     /// Told after every change that a waiting request may wait for.
     changed: tokio::sync::Notify,
     mode: tokio::sync::watch::Sender<Mode>,
+    /// Fetches what the node is to play; made when there is something to fetch.
+    http: std::sync::OnceLock<reqwest::Client>,
 }
 
 impl Shared {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no test panics while it holds the state")
+    }
+
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        self.http.get_or_init(|| {
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            reqwest::Client::builder().no_proxy().build().expect("a client")
+        })
     }
 }
 
@@ -137,7 +146,8 @@ impl FakeNode {
         let address = listener.local_addr().expect("a bound listener has an address");
         let (mode, watched) = tokio::sync::watch::channel(Mode::default());
         let state = std::sync::Mutex::new(State::new(behaviour));
-        let shared = Arc::new(Shared { state, changed: tokio::sync::Notify::new(), mode });
+        let http = std::sync::OnceLock::new();
+        let shared = Arc::new(Shared { state, changed: tokio::sync::Notify::new(), mode, http });
         let stop = CancellationToken::new();
         tokio::spawn(wire::serve(listener, routes::routes(Arc::clone(&shared)), watched, stop.clone()));
         Self { shared, address, _server: Arc::new(stop.drop_guard()) }
@@ -258,6 +268,11 @@ impl FakeNode {
     /// Waits until nothing is left. The caller bounds the wait.
     pub async fn empty(&self) {
         self.until(|state| (state.leftovers() == Leftovers::default()).then_some(())).await;
+    }
+
+    /// How often it asked for a recording that it was to play.
+    pub fn fetched(&self) -> u64 {
+        self.shared.lock().fetched
     }
 
     /// How often each request came, by `METHOD /path` with ids replaced by `*`.

@@ -103,6 +103,14 @@ fn tell(state: &mut State, id: &str, kind: &str, now: &'static str) {
     state.emit(&app, kind, fields);
 }
 
+/// Whether the node has what it is to play. Prompts are in its cache; a lent recording, which no cache may keep, is fetched.
+async fn is_had(shared: &Shared, media: &str) -> bool {
+    let Some(url) = media.strip_prefix("sound:").filter(|url| url.contains("/media/recordings/")) else { return true };
+    let answer = shared.http().get(url).send().await;
+    shared.lock().fetched += 1;
+    answer.is_ok_and(|answer| answer.status().is_success())
+}
+
 /// Begins to play: each medium takes the behaviour's time, one that does not exist none.
 fn start(shared: &Arc<Shared>, state: &mut State, id: &str) {
     tell(state, id, "PlaybackStarted", "playing");
@@ -114,7 +122,7 @@ fn start(shared: &Arc<Shared>, state: &mut State, id: &str) {
             else {
                 return;
             };
-            if media.contains("does-not-exist") {
+            if media.contains("does-not-exist") || !is_had(&shared, &media).await {
                 return finish(&shared, &id, "failed");
             }
             // The one prompt that is as long as on a real node, for tests that need something still playing.

@@ -125,6 +125,8 @@ pub(crate) struct State {
     /// Event types that applications do not want.
     pub disallowed: BTreeMap<String, Vec<String>>,
     pub requests: BTreeMap<String, u64>,
+    /// How often the node asked for a recording that it was to play.
+    pub fetched: u64,
     /// Functions and variables that every channel has.
     pub functions: BTreeMap<String, String>,
     /// What happens when an endpoint is dialled whose name contains this.
@@ -153,6 +155,7 @@ impl State {
             sessions: BTreeMap::new(),
             disallowed: BTreeMap::new(),
             requests: BTreeMap::new(),
+            fetched: 0,
             functions: BTreeMap::new(),
             dial_rules: Vec::new(),
             held: None,
