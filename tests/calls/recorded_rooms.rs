@@ -42,6 +42,11 @@ fn parts(store: &Recordings) -> Vec<u32> {
     store.list(|_| true).iter().map(part).collect()
 }
 
+/// What bridges were made to play.
+fn announcements(nodes: &[FakeNode]) -> u64 {
+    nodes.iter().filter_map(|node| node.requests().get("POST /bridges/*/play/*").copied()).sum()
+}
+
 /// A room of two callers on two nodes, recorded for longer than a piece.
 async fn two_are_recorded(world: &World, nodes: &[FakeNode]) -> [String; 2] {
     let callers = [call_in(&nodes[0], "600"), call_in(&nodes[1], "600")];
@@ -117,8 +122,10 @@ async fn a_new_kamari_goes_on_to_record_and_brings_home_what_ran() {
     let callers = two_are_recorded(&before, &nodes).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     before.vanish().await;
+    let heard = announcements(&nodes);
     let (after, store) = World::recording(&nodes, folder.path(), TENANTS).await;
     until("it goes on", || recorded(&after, "600")).await;
+    until("they hear so", || announcements(&nodes) > heard).await;
     until("the first part is kept", || parts(&store).contains(&1)).await;
     after.runtime.order_room(&key("600"), RoomOrder::Record(false)).await.expect("ended");
     brought_home(&nodes, &store).await;

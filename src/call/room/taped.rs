@@ -92,20 +92,21 @@ impl Actor {
     }
 
     /// Somebody joined: the room is recorded from its first member on if it is to be, and goes on to be recorded after a restart of
-    /// kamari. Whoever comes to a room that is recorded hears so.
+    /// kamari. Whoever comes to a room that is recorded hears so, and all do when it goes on: that it had ended, and they were told
+    /// so, may have been lost with the kamari before.
     pub(super) async fn begin_recording(&mut self, objects: &[String]) {
         let found = !objects.is_empty();
         if self.recorded {
-            if !found {
-                self.announce_recording().await;
+            if found {
+                return;
             }
         } else if self.parts > 0 || (!found && self.settings.recorded && self.joined == 1) {
             self.recorded = true;
             self.record_until = self.settings.longest_recording.map(|longest| Instant::now() + longest);
-            if !found {
-                self.announce_recording().await;
-            }
+        } else {
+            return;
         }
+        self.announce_recording().await;
     }
 
     /// Lets all hear whether they are recorded.
