@@ -1,8 +1,8 @@
 //! Rooms that are recorded: what is kept is what was said, on whichever node, and no node keeps any of it.
 
 use crate::lab::audio::{RATE, mean_level_dbfs, read_wav};
-use crate::lab::{KamailioVersion, Lab, Phone, wait_until};
-use crate::rooms::on_node;
+use crate::lab::{KamailioVersion, Lab, wait_until};
+use crate::rooms::{enters, on_node};
 use crate::stage::{SOON, Stage};
 use std::time::Duration;
 
@@ -26,13 +26,6 @@ domains = ["example.test"]
 "#,
         lab.directory().join("kamari/recordings").display()
     )
-}
-
-/// Types his PIN once he has heard the beep that asks for it: keys in the first packets of a call are lost, as the node must first
-/// learn where its media come from.
-fn enters(phone: &mut Phone, pin: &str) {
-    wait_until("him to be asked", SOON, || phone.recorded().len() >= RATE as usize / 5);
-    phone.dtmf(pin);
 }
 
 /// Begun by the API and ended by key, as a board's secretary and its chair would.
