@@ -1,8 +1,8 @@
 /*
  * Loaded into the phones, baresip 1.1: a thread counts as created once it has run for a moment.
  *
- * The player that writes a file says that it runs when its thread has come to run, not when it is created (baresip#1727, put
- * right in 2.1). One that is stopped in between, as when a call is held, is freed under its thread.
+ * The player that writes a file says that it runs when its thread has come to run, not when it is created (put right in 2.0.0,
+ * baresip#1727). One that is stopped in between, as when a call is held, is freed under its thread.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
