@@ -38,6 +38,9 @@ fn a_node_without_an_application_holds_a_call_and_then_sends_it_elsewhere() {
     assert_eq!(report.codes().into_iter().collect::<Vec<_>>(), [(503, 1)], "{}", report.errors);
     let held = report.calls[0].setup.unwrap();
     assert!(held > Duration::from_secs(3), "given up after {held:?}");
+    // The name of the extension that Asterisk enters when a call ends.
+    let report = lab.calls("h").from(lab.core()).to(node.address).run();
+    assert_eq!(report.codes().into_iter().collect::<Vec<_>>(), [(404, 1)], "{}", report.errors);
     lab.assert_nodes_empty();
 }
 
@@ -46,7 +49,7 @@ fn a_held_call_is_answered_when_the_application_comes_back() {
     let lab = Lab::start();
     let node = lab.node(1);
     // Names, and single letters that Asterisk's dialplan has its own ideas about, are users like any other.
-    for user in ["600", "alice", "+4930123", "i", "t"] {
+    for user in ["600", "alice", "+4930123", "i", "t", "hello"] {
         let calls = lab.calls(user).from(lab.core()).to(node.address).hold(Duration::from_millis(100)).start();
         wait_until("the node to hold the call", SOON, || node.channels() == 1);
         let conference = Conference::on(&node, &lab.ari_password());
@@ -56,7 +59,7 @@ fn a_held_call_is_answered_when_the_application_comes_back() {
         assert_eq!(conference.end().called, [user]);
         wait_until("the call to leave the node", SOON, || node.channels() == 0);
     }
-    assert_eq!(node.calls_processed(), 5, "no call came twice");
+    assert_eq!(node.calls_processed(), 6, "no call came twice");
     lab.assert_nodes_empty();
 }
 
@@ -287,7 +290,8 @@ fn no_tenant_extension_or_node_is_named_in_the_nodes_files() {
         if path.ends_with("extensions.conf") {
             let extensions: Vec<&&str> = settings.iter().filter(|line| line.starts_with("exten")).collect();
             assert_eq!(extensions.len(), 2, "one pattern for every call, and the end of a call: {extensions:?}");
-            assert!(extensions[0].starts_with("exten => _[!-~]!,") && extensions[1].starts_with("exten => h,"));
+            assert_eq!(*extensions[0], "exten => _[!-~]!,1(ask),Stasis(EVERYTHING)", "before all else");
+            assert!(extensions[1].starts_with("exten => h,"), "{}", extensions[1]);
         }
         files += 1;
     }

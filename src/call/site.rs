@@ -136,7 +136,7 @@ impl Site {
         self.tells_less.call_once(|| {
             tracing::warn!(
                 node = %self.name,
-                "its ari.conf has no `channelvars = KAMARI_URI,RTPAUDIOQOS`: records of its calls lack the quality of their audio"
+                "its ari.conf has no `channelvars = SIPDOMAIN,RTPAUDIOQOS`: records of its calls lack the quality of their audio"
             );
         });
     }

@@ -5,19 +5,19 @@
 
 use crate::ari::model::Channel;
 
-/// The request URI that the node received; its dialplan leaves it here.
-const URI: &str = "KAMARI_URI";
+/// The host part of the request URI that the node received, without port and brackets. `chan_pjsip` sets it (13 and later).
+pub(super) const DOMAIN: &str = "SIPDOMAIN";
 /// What the node measured of the channel's audio; it leaves it here just before the channel is hung up.
 const QUALITY: &str = "RTPAUDIOQOS";
 
 /// Whether the node tells all of it.
 pub(super) fn tells(channel: &Channel) -> bool {
-    channel.channelvars.as_ref().is_some_and(|told| [URI, QUALITY].iter().all(|name| told.contains_key(*name)))
+    channel.channelvars.as_ref().is_some_and(|told| [DOMAIN, QUALITY].iter().all(|name| told.contains_key(*name)))
 }
 
-/// The URI that was called; nothing if it is not told.
-pub(super) fn request_uri(channel: &Channel) -> Option<&str> {
-    variable(channel, URI)
+/// The domain that was called; nothing if it is not told.
+pub(super) fn domain(channel: &Channel) -> Option<&str> {
+    variable(channel, DOMAIN)
 }
 
 /// What was measured of its audio; nothing if it is not told, or not measured (yet).
@@ -33,7 +33,7 @@ fn variable<'a>(channel: &'a Channel, name: &str) -> Option<&'a str> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{quality, request_uri, tells};
+    use super::{domain, quality, tells};
     use crate::ari::model::Channel;
 
     fn channel(told: Value) -> Channel {
@@ -51,14 +51,14 @@ mod tests {
 
     #[test]
     fn what_a_node_tells() {
-        let told = channel(json!({ "KAMARI_URI": "sip:200@example.test", "RTPAUDIOQOS": "" }));
-        assert_eq!((tells(&told), request_uri(&told), quality(&told)), (true, Some("sip:200@example.test"), None));
-        let over = channel(json!({ "KAMARI_URI": "", "RTPAUDIOQOS": "ssrc=1" }));
-        assert_eq!((tells(&over), request_uri(&over), quality(&over)), (true, None, Some("ssrc=1")));
-        for less in [Value::Null, json!({}), json!({ "KAMARI_URI": "sip:200@example.test" })] {
+        let told = channel(json!({ "SIPDOMAIN": "example.test", "RTPAUDIOQOS": "" }));
+        assert_eq!((tells(&told), domain(&told), quality(&told)), (true, Some("example.test"), None));
+        let over = channel(json!({ "SIPDOMAIN": "", "RTPAUDIOQOS": "ssrc=1" }));
+        assert_eq!((tells(&over), domain(&over), quality(&over)), (true, None, Some("ssrc=1")));
+        for less in [Value::Null, json!({}), json!({ "SIPDOMAIN": "example.test" })] {
             assert!(!tells(&channel(less)));
         }
-        let odd = channel(json!({ "KAMARI_URI": 7, "RTPAUDIOQOS": null }));
-        assert_eq!((request_uri(&odd), quality(&odd)), (None, None));
+        let odd = channel(json!({ "SIPDOMAIN": 7, "RTPAUDIOQOS": null }));
+        assert_eq!((domain(&odd), quality(&odd)), (None, None));
     }
 }

@@ -82,14 +82,11 @@ impl FakeNode {
         "from-kamailio".clone_into(&mut channel.context);
         channel.app = Some(call.app.clone());
         channel.is_caller = true;
-        // As PJSIP writes a user part again that it had unescaped.
-        let uri = format!("sip:{}@{}", call.exten.replace('@', "%40"), call.domain);
         if state.behaviour.channelvars {
-            channel.variables.insert("KAMARI_URI".to_owned(), uri.clone());
             channel.variables.insert("RTPAUDIOQOS".to_owned(), String::new());
-            channel.reported = ["KAMARI_URI", "RTPAUDIOQOS"].map(str::to_owned).into();
+            channel.reported = ["SIPDOMAIN", "RTPAUDIOQOS"].map(str::to_owned).into();
         }
-        channel.variables.insert("CHANNEL(pjsip,request_uri)".to_owned(), uri);
+        channel.variables.insert("SIPDOMAIN".to_owned(), call.domain.clone());
         state.channels.insert(id.clone(), channel);
         state.emit_channel(&id, "StasisStart", object(json!({ "args": [] })));
         drop(state);
