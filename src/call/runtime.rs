@@ -313,7 +313,6 @@ impl Runtime {
                     Self::line(site, &event.referred_by.source_channel.id, |line| line.refer(refer));
                 }
             }
-            EventKind::PlaybackStarted(event) => Self::playback(site, &event.playback.id, &event.playback.state),
             EventKind::PlaybackContinuing(event) => Self::playback(site, &event.playback.id, &event.playback.state),
             EventKind::PlaybackFinished(event) => Self::playback(site, &event.playback.id, &event.playback.state),
             EventKind::RecordingStarted(event) => {

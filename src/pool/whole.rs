@@ -19,8 +19,9 @@ pub(super) struct About {
     pub(super) started_unix_ms: Option<i64>,
 }
 
-/// Events that nobody here reads: each made channel goes through dialplan steps, each hang-up sets five variables.
-const UNHEARD: [&str; 2] = ["ChannelDialplan", "ChannelVarset"];
+/// Events that nobody here reads: each made channel goes through dialplan steps, each hang-up sets five variables, and that a
+/// playback begins is what it was asked for.
+const UNHEARD: [&str; 3] = ["ChannelDialplan", "ChannelVarset", "PlaybackStarted"];
 
 /// Asks the node to spare us what nobody reads, and gives the application as it is then. A node that cannot (Asterisk
 /// before 16.3) tells all.
