@@ -25,7 +25,7 @@ const QUIET: u32 = 10;
 /// Turns of each; one more before them warms up.
 const TURNS: usize = 3;
 const STEP: Duration = Duration::from_secs(4);
-const CLIMB: Climb = Climb { first: 150, last: 1_500, factors: [1.4, 1.08] };
+const CLIMB: Climb = Climb { first: 150, last: 1_500, factors: &[1.4, 1.12, 1.04], tries: 3 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let lab = Lab::start();

@@ -1,6 +1,6 @@
 //! The highest loss-free call rate of several rules. They climb in turns, so that what else the machine does falls on each of
-//! them: by large steps until one is lost, then from the last good one by small steps. A step that loses calls is tried once
-//! more, since noise may cost one.
+//! them: by large steps until one is lost, then from the last good one by smaller ones. A step that loses calls may be tried
+//! again, since noise may cost some.
 
 use crate::lab::Counts;
 
@@ -11,8 +11,10 @@ pub(crate) struct Climb {
     pub(crate) first: u32,
     /// Where the search ends in any case.
     pub(crate) last: u32,
-    /// The large steps, and the small ones: by how much each is more than the one before.
-    pub(crate) factors: [f64; 2],
+    /// The steps, from the largest: by how much each is more than the one before.
+    pub(crate) factors: &'static [f64],
+    /// How often a step is tried that loses calls.
+    pub(crate) tries: usize,
 }
 
 /// One rule on its way.
@@ -41,11 +43,14 @@ impl Climber {
         self.step(factors);
     }
 
+    /// The next rate, below the one that is known to lose calls; by smaller steps where this one would not be.
     fn step(&mut self, factors: &[f64]) {
-        let Some(factor) = factors.get(self.pace) else { return };
-        self.next = (f64::from(self.good) * factor).ceil() as u32;
-        if self.next >= self.lost {
-            self.pace = factors.len();
+        while let Some(factor) = factors.get(self.pace) {
+            self.next = (f64::from(self.good) * factor).ceil() as u32;
+            if self.next < self.lost {
+                return;
+            }
+            self.pace += 1;
         }
     }
 }
@@ -61,11 +66,11 @@ impl Climb {
         while rules.iter().any(|rule| rule.pace < self.factors.len()) {
             for (number, rule) in rules.iter_mut().enumerate().filter(|(_, rule)| rule.pace < self.factors.len()) {
                 let rate = rule.next;
-                let passed = (0..2).map(|_| load(number, rate)).find(Counts::is_loss_free);
+                let passed = tried(self.tries, || load(number, rate));
                 println!("rule {number} at {rate}/s: {}", if passed.is_some() { "loss-free" } else { "lost calls" });
                 match passed {
-                    Some(counts) => rule.passed(counts.rate, &self.factors),
-                    None => rule.failed(&self.factors),
+                    Some(counts) => rule.passed(counts.rate, self.factors),
+                    None => rule.failed(self.factors),
                 }
             }
         }
@@ -74,4 +79,9 @@ impl Climb {
         }
         Ok(rules.map(|rule| rule.placed))
     }
+}
+
+/// What came of the first of these tries of a step that lost nothing; nothing if each lost calls.
+pub(crate) fn tried(tries: usize, mut step: impl FnMut() -> Counts) -> Option<Counts> {
+    (0..tries).map(|_| step()).find(Counts::is_loss_free)
 }

@@ -10,6 +10,9 @@ use super::{DOMAIN, Lab, wait_until};
 /// The client address of the caller: there is one load at a time.
 const CALLER: u8 = 250;
 
+/// A call whose INVITE and then BYE are lost takes 64 s (RFC 3261's timers B and F).
+const LONGEST_CALL: Duration = Duration::from_secs(65);
+
 /// What became of a run of calls.
 #[derive(Clone, Debug)]
 pub struct Counts {
@@ -19,7 +22,7 @@ pub struct Counts {
     pub good: u32,
     /// Requests of the caller that had to be sent again, or were given up.
     pub sent_again: u32,
-    /// New calls a second that were really placed.
+    /// New calls a second that were really placed, until the last tenth of a second in which some were.
     pub rate: f64,
     /// CPU time of Kamailio's processes during the run.
     pub kamailio: Duration,
@@ -48,8 +51,7 @@ impl Lab {
         let from = self.client_address(CALLER);
         let before = self.cpu("kamailio");
         let directory = self.begin_load(user, rate, time, from);
-        // A call whose INVITE and then BYE are lost takes 64 s (RFC 3261's timers B and F).
-        let limit = time + Duration::from_mins(2);
+        let limit = time + 2 * LONGEST_CALL;
         wait_until("the load to end", limit, || directory.join("exit").exists());
         let kamailio = self.cpu("kamailio").saturating_sub(before);
         read(&directory, kamailio)
@@ -65,8 +67,10 @@ impl Lab {
         let name = "load";
         let target = format!("{}:5060", self.edge());
         let calls = (f64::from(rate) * time.as_secs_f64()) as u32;
+        // In an overload SIPp may keep a call that nothing comes of any more: it gives up then, and the call was not good.
+        let at_most = (time + LONGEST_CALL).as_secs();
         let options = format!(
-            "-i {from} -p 5060 -s {user} -key domain {DOMAIN} -r {rate} -m {calls} -l {} -d 100",
+            "-i {from} -p 5060 -s {user} -key domain {DOMAIN} -r {rate} -m {calls} -l {} -d 100 -timeout {at_most}",
             rate * 60 // never held back by calls that hang
         );
         let mut arguments = vec!["load", name, "load-call", &target];
@@ -76,25 +80,36 @@ impl Lab {
     }
 }
 
-/// SIPp's last line of counts.
+/// SIPp's counts: their last line, and how fast they grew.
 fn read(directory: &Path, kamailio: Duration) -> Counts {
     let text = std::fs::read_to_string(directory.join("counts.csv")).expect("SIPp writes its counts");
-    let mut lines = text.lines();
-    let names: Vec<&str> = lines.next().expect("a heading").split(';').collect();
-    let last: Vec<&str> = lines.next_back().expect("a line of counts").split(';').collect();
-    let field = |name: &str| {
-        let at = names.iter().position(|found| *found == name).unwrap_or_else(|| panic!("SIPp counts no {name}"));
-        last[at]
+    let mut lines = text.lines().map(|line| line.split(';').collect::<Vec<_>>());
+    let names = lines.next().expect("a heading");
+    let column =
+        |name: &str| names.iter().position(|found| *found == name).unwrap_or_else(|| panic!("SIPp counts no {name}"));
+    let lines: Vec<Vec<&str>> = lines.collect();
+    let last = lines.last().expect("a line of counts");
+    let count = |line: &[&str], name: &str| {
+        let text = line[column(name)];
+        text.parse::<u32>().unwrap_or_else(|_| panic!("{name}: {text}"))
     };
-    let count = |name: &str| field(name).parse::<u32>().unwrap_or_else(|_| panic!("{name}: {}", field(name)));
+    let placed = count(last, "TotalCallCreated");
+    // Not over the whole time: that has the last calls' ends in it, and a single BYE that is said again half a second later.
+    let placing = lines.iter().rfind(|line| count(line, "TotalCallCreated") < placed).unwrap_or(last);
+    let seconds = seconds(placing[column("CurrentTime")]) - seconds(placing[column("StartTime")]);
     Counts {
-        placed: count("TotalCallCreated"),
-        good: count("SuccessfulCall(C)"),
-        sent_again: count("Retransmissions(C)"),
-        rate: field("CallRate(C)").parse().expect("a rate"),
+        placed,
+        good: count(last, "SuccessfulCall(C)"),
+        sent_again: count(last, "Retransmissions(C)"),
+        rate: f64::from(count(placing, "TotalCallCreated")) / seconds,
         kamailio,
         setup_ms: setup_times(directory),
     }
+}
+
+/// SIPp's times: date, time of day and seconds of Unix time, with tabs between them.
+fn seconds(time: &str) -> f64 {
+    time.rsplit('\t').next().and_then(|seconds| seconds.parse().ok()).unwrap_or_else(|| panic!("no time: {time}"))
 }
 
 /// What SIPp noted as it went: a heading, then time, duration in milliseconds, number of the stopwatch.

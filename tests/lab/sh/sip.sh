@@ -15,7 +15,7 @@ sipp() {
         -trace_err -error_file errors.log "$@"
 }
 
-# load NAME SCENARIO TARGET [sipp options]: the same for many calls a second: SIPp leaves its counts, one line a second, in
+# load NAME SCENARIO TARGET [sipp options]: the same for many calls a second: SIPp leaves its counts, ten lines a second, in
 # NAME/counts.csv, the set-up times in NAME/*_rtt.csv, and no trace of single messages.
 load() {
     local name=$1 scenario=$2 target=$3 path
@@ -25,6 +25,6 @@ load() {
     mkdir -p "$RUN/$name"
     # shellcheck disable=SC2016
     spawn "$name" chroot "$path" bash -c 'cd "$1"; shift; sipp "$@" >screen.log 2>stderr.log; echo $? >exit.tmp; mv exit.tmp exit' \
-        sipp "/lab/$name" "$target" -sf "/src/tests/lab/scenarios/$scenario.xml" -nostdin -trace_stat -stf counts.csv -fd 1 \
+        sipp "/lab/$name" "$target" -sf "/src/tests/lab/scenarios/$scenario.xml" -nostdin -trace_stat -stf counts.csv -fd 100ms \
         -trace_rtt -rtt_freq 1 "$@"
 }
