@@ -32,7 +32,7 @@ const TURNS: usize = 4;
 /// How long one step takes.
 const STEP: Duration = Duration::from_secs(4);
 /// The rates that are searched.
-const CLIMB: Climb = Climb { first: 500, last: 6_000, factors: &[1.3, 1.12, 1.04], tries: 3 };
+const CLIMB: Climb = Climb { first: 500, last: 6_000, factors: &[1.3, 1.12, 1.04], tries: 2 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Runtime::new()?;
