@@ -5,7 +5,7 @@
 
 use crate::ari::model::Channel;
 
-/// The host part of the request URI that the node received, without port and brackets. `chan_pjsip` sets it (13 and later).
+/// The host part of the request URI that the node received, without port and brackets. `chan_pjsip` sets it (seen on 16.28 and 22.10).
 pub(super) const DOMAIN: &str = "SIPDOMAIN";
 /// What the node measured of the channel's audio; it leaves it here just before the channel is hung up.
 const QUALITY: &str = "RTPAUDIOQOS";
