@@ -4,8 +4,8 @@
 //! Beside a slow node, every node has a share of a processor, by a cgroup, so that the machine itself is never what is short; the
 //! slow one has a third of that. Equal nodes have all they want. How many calls a second are too many depends on the machine, so
 //! what a call costs a node is measured first, and the rate chosen by it: a third of the calls is [`OVERLOAD`] times the CPU time
-//! that the slow node has, and all together need less than half of what all have. Equal nodes get more of them. Each rule gets the same calls at the same rate,
-//! in turns, on the same nodes; the calls are run by kamari in all turns, only who chooses the node differs. Calls begin and end
+//! that the slow node has, and all together need less than half of what all have. Equal nodes get more of them. Each rule gets
+//! the same calls at the same rate, in turns, on the same nodes; the calls are run by kamari in all turns, only who chooses the node differs. Calls begin and end
 //! by chance: of calls that all last equally long one ends just when another begins, and whoever chooses the least loaded node has
 //! that node do both at once. The first seconds of each turn warm up and do not count. A try failed when Kamailio had to turn to
 //! another node, or to give the caller up.

@@ -66,7 +66,7 @@ impl Climb {
         while rules.iter().any(|rule| rule.pace < self.factors.len()) {
             for (number, rule) in rules.iter_mut().enumerate().filter(|(_, rule)| rule.pace < self.factors.len()) {
                 let rate = rule.next;
-                let passed = tried(self.tries, || load(number, rate));
+                let passed = (0..self.tries).map(|_| load(number, rate)).find(Counts::is_loss_free);
                 println!("rule {number} at {rate}/s: {}", if passed.is_some() { "loss-free" } else { "lost calls" });
                 match passed {
                     Some(counts) => rule.passed(counts.rate, self.factors),
@@ -79,9 +79,4 @@ impl Climb {
         }
         Ok(rules.map(|rule| rule.placed))
     }
-}
-
-/// What came of the first of these tries of a step that lost nothing; nothing if each lost calls.
-pub(crate) fn tried(tries: usize, mut step: impl FnMut() -> Counts) -> Option<Counts> {
-    (0..tries).map(|_| step()).find(Counts::is_loss_free)
 }
